@@ -1,0 +1,93 @@
+/**
+ * The store's promises: what the rest of Keyturn may rely on, whichever store stands behind it.
+ *
+ * A store knows strings. Records are encoded once, above it. It holds three shapes — records, sets of
+ * members in byte order, and append-only logs — and nothing here spans two of them atomically: callers order
+ * their writes so that every point between two of them is safe.
+ *
+ * Common to all operations:
+ * - A promise that resolves means: done, and durable as far as the store can make it so (the embedded store
+ *   has synced to disk; Redis has answered). One that rejects with {@link StoreUnavailable} means: unknown.
+ *   The store never retries a write; the caller repeats what is safe to repeat.
+ * - Names and members are strings of 1 to 512 bytes of UTF-8 without control characters.
+ * - "Now" is the injected clock, in both stores. A TTL in Redis only sweeps up, with slack.
+ */
+export interface Store {
+  readonly kind: 'embedded' | 'redis';
+
+  /** The record's value, or undefined where there is none or it has expired. Never stale. */
+  get(name: string): Promise<string | undefined>;
+
+  /** As {@link get} for each name, in their order. Each is read on its own: no common moment is promised. */
+  getMany(names: readonly string[]): Promise<(string | undefined)[]>;
+
+  /** Writes a record that is not there (or has expired). False, and nothing changed, where there is one. */
+  create(name: string, value: string, options?: RecordOptions): Promise<boolean>;
+
+  /**
+   * Compare and set: writes `value` if the record now holds exactly `expected`. False, and nothing changed,
+   * where it holds anything else or nothing. The caller reads again and decides anew.
+   * Without `expiresAt` the new value does not expire.
+   */
+  replace(name: string, expected: string, value: string, options?: RecordOptions): Promise<boolean>;
+
+  /** Removes the record if it now holds exactly `expected`. False where it does not, or there is none. */
+  remove(name: string, expected: string): Promise<boolean>;
+
+  /** Adds a member to a set. Adding what is there changes nothing. */
+  addMember(set: string, member: string): Promise<void>;
+
+  /** Takes a member out of a set. Removing what is not there changes nothing. */
+  removeMember(set: string, member: string): Promise<void>;
+
+  /**
+   * Members in ascending order of their UTF-8 bytes, or descending where `reverse`: those that start with
+   * `prefix` and come strictly beyond `after` in that direction (`after` need not be a member), `limit` at
+   * most. The cost grows with `limit`, not with the set.
+   */
+  listMembers(set: string, query: MemberQuery): Promise<string[]>;
+
+  /**
+   * Adds an entry at the end of a log and returns its id. Entries older than `retention` milliseconds (by the
+   * clock) may be swept away, never younger ones.
+   */
+  append(log: string, value: string, options: { retention: number }): Promise<string>;
+
+  /** Entries strictly after the id `after` (from the oldest kept where undefined), oldest first, `limit` at most. */
+  readLog(log: string, after: string | undefined, limit: number): Promise<LogEntry[]>;
+
+  /** Resolves when the store can be read and written; rejects with {@link StoreUnavailable} otherwise. */
+  check(): Promise<void>;
+
+  /** Finishes what is under way and lets go of files and sockets. Nothing may be called afterwards. */
+  close(): Promise<void>;
+}
+
+export interface RecordOptions {
+  /** Milliseconds since the epoch from which on the record counts as absent. */
+  readonly expiresAt?: number;
+}
+
+export interface MemberQuery {
+  readonly prefix?: string;
+  readonly after?: string;
+  readonly limit: number;
+  readonly reverse?: boolean;
+}
+
+export interface LogEntry {
+  /** `<milliseconds>-<sequence>`, increasing within a log. Opaque to callers, who only hand it back. */
+  readonly id: string;
+  readonly value: string;
+}
+
+/** Milliseconds since the epoch. Injected, so that tests can move it. */
+export type Clock = () => number;
+
+/** The store did not answer, or refused to write. Whether a write took effect is unknown. */
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable';
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
