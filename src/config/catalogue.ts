@@ -1,0 +1,108 @@
+/** Owns the catalogue: what a feature, a controller and a route are, and the schemas of the two files that declare them. */
+
+/** What the two files declare, checked against each other. Lookups are by exact name. */
+export interface Catalogue {
+  readonly features: ReadonlyMap<string, Feature>;
+  /** Those of controllers.json, in its order. The service's own are {@link SERVICE_CONTROLLERS}. */
+  readonly controllers: ReadonlyMap<string, Controller>;
+}
+
+/** A named set of scopes and controllers. One with a `role` belongs to accounts of that role: no key is made with it. */
+export interface Feature {
+  readonly name: string;
+  readonly title?: string;
+  readonly scopes: readonly string[];
+  /** Names of controllers; also `GraphQL:*` (any GraphQL path) and `GraphQL:/path`. */
+  readonly controllers: readonly string[];
+  readonly role?: Role;
+  /** Names in a key's `customData` without which the key is not saved. */
+  readonly requiredCustomData: readonly string[];
+}
+
+/** Either `upstream` (a reverse proxy) or `collection` (documents in the store) answers. */
+export type Controller = UpstreamController | CollectionController;
+
+export interface UpstreamController extends ControllerBase {
+  /** An http or https base URL, without credentials, query or fragment. */
+  readonly upstream: string;
+  readonly collection?: undefined;
+  readonly forward?: 'jwt';
+  /** Seconds. */
+  readonly timeout?: number;
+  readonly routes: readonly UpstreamRoute[];
+}
+
+export interface CollectionController extends ControllerBase {
+  readonly upstream?: undefined;
+  readonly collection: string;
+  readonly forward?: undefined;
+  readonly timeout?: undefined;
+  readonly routes: readonly CollectionRoute[];
+}
+
+interface ControllerBase {
+  readonly name: string;
+  /** The audience its tokens need, where it is not the service's default. */
+  readonly audience?: string;
+  readonly doors: readonly Door[];
+  /** What lacks a valid `sc_apikey` is refused, whatever else it has. */
+  readonly requireApiKey: boolean;
+}
+
+export type Route = UpstreamRoute | CollectionRoute;
+
+export interface UpstreamRoute extends RouteBase {
+  readonly collection?: undefined;
+  readonly operation?: undefined;
+}
+
+export interface CollectionRoute extends RouteBase {
+  /** The route's own collection, else its controller's. */
+  readonly collection: string;
+  readonly operation: Operation;
+}
+
+interface RouteBase {
+  /** Never HEAD: GET implies it. */
+  readonly methods: readonly Method[];
+  readonly path: string;
+  readonly scope: string;
+  /** The called path needs an entry `GraphQL:<path>` besides the controller. */
+  readonly graphqlPath: boolean;
+}
+
+export type Role = (typeof ROLES)[number];
+export type Door = (typeof DOORS)[number];
+export type Method = (typeof METHODS)[number];
+export type Operation = (typeof OPERATIONS)[number];
+export type ServiceController = (typeof SERVICE_CONTROLLERS)[number];
+
+export const ROLES = ['owner', 'admin', 'member'] as const;
+export const DOORS = ['bearer', 'sc_apikey', 'x-sf-access-key'] as const;
+export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+export const OPERATIONS = [
+  'list',
+  'create',
+  'read',
+  'update',
+  'delete',
+  'test',
+  'list-children',
+  'create-child',
+  'layout',
+  'placeholder',
+  'dictionary',
+  'graphql',
+  'event',
+  'odata-item',
+] as const;
+
+/** Guarded by the code itself: features name them, controllers.json cannot declare them. */
+export const SERVICE_CONTROLLERS = [
+  'Keyturn.Keys',
+  'Keyturn.Accounts',
+  'Keyturn.SigningKeys',
+  'Keyturn.Audit',
+  'Keyturn.Catalogue',
+  'Keyturn.Introspection',
+] as const;
