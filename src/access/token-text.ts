@@ -1,0 +1,27 @@
+/**
+ * The one accepted spelling of a token. A JWS library forgives blanks, padding and unused bits of the last
+ * character; with that one token would have many texts, and a text could not be an identity for a cache.
+ */
+
+/** Longer texts are refused unread; tokens of ours stay far below. */
+export const longestToken = 8192;
+
+/** Whether the text is a compact JWS (RFC 7515 section 7.1), each part in canonical base64url. */
+export function isCanonicalToken(text: string): boolean {
+  return text.length <= longestToken && compactShape.test(text) && text.split('.').every(isCanonicalBase64url);
+}
+
+/** The canonical spelling of a text that lenient readers may take for the same token. */
+export function canonicalizeToken(text: string): string {
+  const parts = text.replaceAll(/[\s=]/g, '').split('.');
+  return parts.map(part => Buffer.from(part, 'base64url').toString('base64url')).join('.');
+}
+
+const compactShape = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+
+/** The last character's unused bits are zero (RFC 4648 section 3.5). */
+function isCanonicalBase64url(part: string): boolean {
+  const rest = part.length % 4;
+  if (rest === 0) return true;
+  return rest === 2 ? 'AQgw'.includes(part.at(-1)!) : rest === 3 && 'AEIMQUYcgkosw048'.includes(part.at(-1)!);
+}

@@ -1,0 +1,59 @@
+/** What a key may have at most: its own settings as far as its feature, or its account's role, allows them. */
+import type { Catalogue, Feature } from '../config/catalogue.ts';
+import { effectiveControllers } from '../protocol/controllers.ts';
+import { intersectScopes } from '../protocol/scope.ts';
+import type { Account } from './accounts.ts';
+import type { ApiKey } from './api-keys.ts';
+
+export interface Grant {
+  readonly feature: string;
+  readonly scopes: readonly string[];
+  readonly controllers: readonly string[];
+  readonly origins: readonly string[];
+  readonly audiences: readonly string[];
+  /** Whom the key acts as, where that is not itself. */
+  readonly actsAs: string | undefined;
+}
+
+export interface Audiences {
+  readonly issuer: string;
+  readonly audience: string;
+}
+
+/** @returns undefined where the key's feature, or its account, is not there any more */
+export function resolveGrant(
+  key: ApiKey,
+  account: Account | undefined,
+  catalogue: Catalogue,
+  { issuer, audience }: Audiences,
+): Grant | undefined {
+  if (key.account !== undefined) {
+    if (account?.accessKey !== key.id) return undefined;
+    const feature = featureOfRole(catalogue, account);
+    return feature && { ...accountGrant(account, feature), audiences: [issuer] };
+  }
+  const feature = catalogue.features.get(key.feature ?? '');
+  if (feature === undefined || feature.role !== undefined) return undefined;
+  return {
+    feature: feature.name,
+    scopes: key.scopes === undefined ? feature.scopes : intersectScopes(key.scopes, feature.scopes),
+    controllers: effectiveControllers(key.allowedControllers, feature.controllers),
+    origins: key.corsOrigins ?? [],
+    audiences: key.audiences ?? [audience],
+    actsAs: key.impersonationUser,
+  };
+}
+
+function featureOfRole({ features }: Catalogue, { role }: Account): Feature | undefined {
+  return [...features.values()].find(feature => feature.role === role);
+}
+
+function accountGrant(account: Account, feature: Feature): Omit<Grant, 'audiences'> {
+  return {
+    feature: feature.name,
+    scopes: [...new Set([...feature.scopes, ...account.permissions])],
+    controllers: feature.controllers,
+    origins: account.corsOrigins,
+    actsAs: account.id,
+  };
+}
