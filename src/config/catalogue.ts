@@ -1,4 +1,4 @@
-/** Owns the catalogue: what a feature, a controller and a route are, and the schemas of the two files that declare them. */
+/** Owns the catalogue's words: what a feature, a controller and a route are. parse-catalogue.ts reads the two files. */
 
 /** What the two files declare, checked against each other. Lookups are by exact name. */
 export interface Catalogue {
@@ -80,6 +80,7 @@ export type ServiceController = (typeof SERVICE_CONTROLLERS)[number];
 export const ROLES = ['owner', 'admin', 'member'] as const;
 export const DOORS = ['bearer', 'sc_apikey', 'x-sf-access-key'] as const;
 export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+/** What a route does with its collection. */
 export const OPERATIONS = [
   'list',
   'create',
@@ -106,3 +107,34 @@ export const SERVICE_CONTROLLERS = [
   'Keyturn.Catalogue',
   'Keyturn.Introspection',
 ] as const;
+
+/**
+ * What a route that names no operation does: without a parameter `list` or `create`, with one at its end `read`,
+ * `update` or `delete`. Undefined where its methods ask for none of these or for several.
+ */
+export function inferOperation(methods: readonly Method[], path: string): Operation | undefined {
+  return operationsFor(path).find(name => methods.every(method => OPERATION_METHODS[name].includes(method)));
+}
+
+/** The methods that may ask for an operation. */
+export const OPERATION_METHODS: Readonly<Record<Operation, readonly Method[]>> = {
+  list: ['GET'],
+  create: ['POST'],
+  read: ['GET'],
+  update: ['PUT', 'PATCH'],
+  delete: ['DELETE'],
+  test: ['POST'],
+  'list-children': ['GET'],
+  'create-child': ['POST'],
+  layout: ['GET'],
+  placeholder: ['GET'],
+  dictionary: ['GET'],
+  graphql: ['GET', 'POST'],
+  event: ['POST'],
+  'odata-item': ['GET'],
+};
+
+function operationsFor(path: string): Operation[] {
+  if (/\/:[^/]+$/.test(path)) return ['read', 'update', 'delete'];
+  return /\/[:*]/.test(path) ? [] : ['list', 'create'];
+}

@@ -1,6 +1,7 @@
 /** Owns the settings: one schema that gives their type, defaults, ranges and the words for what each may be. */
 import { isIP } from 'node:net';
 import { Type, type Static } from 'typebox';
+import type { Frozen } from './frozen.ts';
 
 /** A frozen copy of what the schema describes; times are in seconds, paths as they were given. */
 export type Settings = Frozen<Static<typeof settingsSchema>>;
@@ -106,9 +107,3 @@ function user() {
     description: 'a user name of up to 256 characters, without commas, semicolons or control characters',
   });
 }
-
-type Frozen<T> = T extends (infer Item)[]
-  ? readonly Frozen<Item>[]
-  : T extends object
-    ? { readonly [Key in keyof T]: Frozen<T[Key]> }
-    : T;

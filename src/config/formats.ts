@@ -1,0 +1,78 @@
+/** Decides what an address, an issuer, a Redis URL and an upstream may look like. */
+import { BlockList, isIP } from 'node:net';
+
+/** By the names that the schemas use. */
+export const formats = {
+  'listen-host': isListenHost,
+  issuer: isIssuer,
+  'redis-url': isRedisUrl,
+  'address-or-cidr': isAddressOrCidr,
+  upstream: isUpstream,
+};
+
+/** Whether a URL's host is this machine, so that plain http is no risk. */
+export function isLoopbackUrl(text: string): boolean {
+  const { hostname } = new URL(text);
+  return /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}
+
+function isListenHost(text: string): boolean {
+  if (text.includes(':')) return isIP(text) === 6 && !text.includes('%');
+  return isHostName(text) && (isIP(text) === 4 || !/^[\d.]+$/.test(text));
+}
+
+/** In its normal form, for clients compare the issuer by characters. */
+function isIssuer(text: string): boolean {
+  const url = webUrl(text);
+  return (
+    url !== undefined &&
+    text === url.origin + (url.pathname === '/' ? '' : url.pathname) &&
+    !text.endsWith('/')
+  );
+}
+
+function isRedisUrl(text: string): boolean {
+  const [, tls, mode, rest] = /^redis(s?)(?:\+(sentinel|cluster))?:\/\/([^\s?#]+)$/.exec(text) ?? [];
+  if (tls === undefined || rest === undefined) return false;
+  const [, , hosts, path] = /^([^@/]*@)?([^@/]+)(\/[^@]*)?$/.exec(rest) ?? [];
+  if (hosts === undefined || !hosts.split(',').every(isHostAndPort)) return false;
+  if (mode === 'sentinel') return /^\/[A-Za-z0-9._%-]+(\/\d{1,5})?$/.test(path ?? '');
+  if (mode === 'cluster') return path === undefined || path === '/';
+  return !hosts.includes(',') && /^(\/\d{0,5})?$/.test(path ?? '');
+}
+
+function isAddressOrCidr(text: string): boolean {
+  const [address = '', prefix, ...more] = text.split('/');
+  if (isIP(address) === 0 || address.includes('%') || more.length > 0) return false;
+  if (prefix === undefined) return true;
+  return /^\d{1,3}$/.test(prefix) && isSubnet(address, Number(prefix));
+}
+
+function isUpstream(text: string): boolean {
+  return webUrl(text) !== undefined && !/\s/.test(text);
+}
+
+function isHostName(text: string): boolean {
+  return text.length <= 253 && text.split('.').every(label => /^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$/.test(label));
+}
+
+/** An http or https URL without user, query and fragment. */
+function webUrl(text: string): URL | undefined {
+  if (!/^https?:\/\/[^@?#\\]+$/i.test(text) || !URL.canParse(text)) return undefined;
+  return new URL(text);
+}
+
+function isHostAndPort(text: string): boolean {
+  const [, host = '', port] = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const isHost = host.startsWith('[') ? isIP(host.slice(1, -1)) === 6 : isHostName(host);
+  return isHost && (port === undefined || (Number(port) >= 1 && Number(port) <= 65535));
+}
+
+function isSubnet(address: string, prefix: number): boolean {
+  try {
+    new BlockList().addSubnet(address, prefix, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * The only place that reads the environment: settings and catalogue, checked as a whole and frozen, or every
+ * problem at once.
+ */
+import type { Catalogue } from './catalogue.ts';
+import { checkSettings, findWarnings } from './check-settings.ts';
+import { formats } from './formats.ts';
+import { freezeDeeply } from './frozen.ts';
+import { readJson } from './json-text.ts';
+import { parseCatalogue } from './parse-catalogue.ts';
+import { ConfigurationError, showValue, type Problem } from './problems.ts';
+import { readFileWithMode, tryRead, type ReadFile } from './read-file.ts';
+import type { Settings } from './settings.ts';
+import { gatherSources, placeOf, type ConfigFile, type Sources } from './sources.ts';
+
+export interface LoadedSettings {
+  readonly settings: Settings;
+  readonly catalogue: Catalogue;
+  /** What works, and will surprise: a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/** Where the command line finds the server, and its key. */
+export interface ClientSettings {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly apiKey?: string;
+}
+
+/** @throws {ConfigurationError} with every problem there is */
+export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readFileWithMode): LoadedSettings {
+  const path = env['KEYTURN_CONFIG'] ?? '';
+  const config = path === '' ? { problems: [] } : readJsonFile('KEYTURN_CONFIG', path, readFile);
+  const isReadable = config.problems.length === 0;
+  const gathered = gatherSources(env, config.file, readFile);
+  const checked = checkSettings(gathered.sources, isReadable);
+  const paths = isReadable ? checked.sound : onlyGiven(checked.sound, gathered.sources);
+  const { catalogue, ...loaded } = loadCatalogue(paths, gathered.sources, readFile);
+  const problems = [config, gathered, checked, loaded].flatMap(part => part.problems);
+  const { settings } = checked;
+  if (problems.length > 0 || !settings || !catalogue) throw new ConfigurationError(problems);
+  return freezeDeeply({ settings, catalogue, warnings: findWarnings(settings) });
+}
+
+/** @throws {ConfigurationError} where KEYTURN_URL is no base URL */
+export function loadClientSettings(env: NodeJS.ProcessEnv): ClientSettings {
+  const url = (env['KEYTURN_URL'] || 'http://127.0.0.1:8080').replace(/\/+$/, '');
+  const apiKey = env['KEYTURN_API_KEY'] || undefined;
+  if (formats.upstream(url)) return Object.freeze({ url, ...(apiKey === undefined ? {} : { apiKey }) });
+  const expected = 'an http or https URL without user, password, query and fragment';
+  throw new ConfigurationError([{ where: 'KEYTURN_URL', was: showValue(url), expected }]);
+}
+
+type CatalogueFile = 'features' | 'controllers';
+
+/** While the file of settings cannot be read, nobody knows whether a default holds. */
+function onlyGiven(settings: Partial<Settings>, sources: Sources): Partial<Settings> {
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => sources.has(name)));
+}
+
+function loadCatalogue(
+  paths: Partial<Settings>,
+  sources: Sources,
+  readFile: ReadFile,
+): { catalogue?: Catalogue; problems: Problem[] } {
+  const read = (name: CatalogueFile): { file?: ConfigFile; problems: Problem[] } => {
+    const path = paths[name];
+    return path === undefined ? { problems: [] } : readJsonFile(placeOf(name, sources), path, readFile);
+  };
+  const features = read('features');
+  const controllers = read('controllers');
+  const { catalogue, problems } = parseCatalogue(features.file, controllers.file);
+  return {
+    ...(catalogue && { catalogue }),
+    problems: [...features.problems, ...controllers.problems, ...problems],
+  };
+}
+
+function readJsonFile(
+  where: string,
+  path: string,
+  readFile: ReadFile,
+): { file?: ConfigFile; problems: Problem[] } {
+  const content = tryRead(path, readFile);
+  if (typeof content === 'string') {
+    return {
+      problems: [
+        { where, was: `${showValue(path)}: ${content}`, expected: 'the path of a readable JSON file' },
+      ],
+    };
+  }
+  const reading = readJson(content.text);
+  if ('value' in reading) return { file: { path, value: reading.value, mode: content.mode }, problems: [] };
+  const { line, column, expected } = reading.mistake;
+  return { problems: [{ where: `${path}:${line}:${column}`, expected }] };
+}
