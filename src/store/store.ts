@@ -9,7 +9,8 @@
  * - A promise that resolves means: done, and durable as far as the store can make it so (the embedded store
  *   has synced to disk; Redis has answered). One that rejects with {@link StoreUnavailable} means: unknown.
  *   The store never retries a write; the caller repeats what is safe to repeat.
- * - Names and members are strings of 1 to 512 bytes of UTF-8 without control characters.
+ * - Names and members are strings of 1 to 512 bytes of UTF-8 without control characters, values are any
+ *   well-formed text. Anything else is a mistake of the caller: a TypeError, and nothing is done.
  * - "Now" is the injected clock, in both stores. A TTL in Redis only sweeps up, with slack.
  */
 export interface Store {
@@ -87,7 +88,4 @@ export type Clock = () => number;
 /** The store did not answer, or refused to write. Whether a write took effect is unknown. */
 export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable';
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-  }
 }

@@ -1,0 +1,21 @@
+/** Ids of log entries, `<milliseconds>-<sequence>`: strictly increasing, also when the clock goes back. */
+export interface LogId {
+  readonly ms: number;
+  readonly sequence: number;
+}
+
+export function nextLogId(last: LogId | undefined, now: number): LogId {
+  if (last === undefined || now > last.ms) return { ms: now, sequence: 0 };
+  return { ms: last.ms, sequence: last.sequence + 1 };
+}
+
+/** @throws TypeError where this is no id: ids are only ever handed back. */
+export function parseLogId(text: string): LogId {
+  const [, ms, sequence] = /^(\d{1,16})-(\d{1,16})$/.exec(text) ?? [];
+  if (ms === undefined || sequence === undefined) throw new TypeError('not the id of a log entry');
+  return { ms: Number(ms), sequence: Number(sequence) };
+}
+
+export function formatLogId(id: LogId): string {
+  return `${id.ms}-${id.sequence}`;
+}
