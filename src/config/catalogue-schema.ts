@@ -33,7 +33,7 @@ export const featureSchema = Type.Object(
     scopes: Type.Array(scope(), {
       minItems: 1,
       uniqueItems: true,
-      description: 'a list of scopes, none twice',
+      description: 'a list of one or more scopes, none twice',
     }),
     controllers: Type.Array(
       Type.String({
@@ -62,7 +62,7 @@ export const routeSchema = Type.Object(
   {
     methods: Type.Array(
       Type.Enum([...METHODS], { description: `one of ${METHODS.join(', ')} (GET implies HEAD)` }),
-      { minItems: 1, uniqueItems: true, description: 'a list of methods, none twice' },
+      { minItems: 1, uniqueItems: true, description: 'a list of one or more methods, none twice' },
     ),
     path: Type.String({
       pattern: PATH_PATTERN,
@@ -90,7 +90,7 @@ export const controllerSchema = Type.Object(
       Type.Array(Type.Enum([...DOORS], { description: `one of ${DOORS.join(', ')}` }), {
         minItems: 1,
         uniqueItems: true,
-        description: 'a list of doors, none twice',
+        description: 'a list of one or more doors, none twice',
       }),
     ),
     requireApiKey: Type.Optional(Type.Boolean({ description: 'true or false' })),
@@ -105,7 +105,7 @@ export const controllerSchema = Type.Object(
     timeout: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 3600, description: 'a whole number from 1 to 3600 (seconds)' }),
     ),
-    routes: Type.Array(routeSchema, { minItems: 1, description: 'a list of routes' }),
+    routes: Type.Array(routeSchema, { minItems: 1, description: 'a list of one or more routes' }),
   },
   { additionalProperties: false, description: 'an object that describes a controller' },
 );

@@ -3,7 +3,7 @@ import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import type { Static, TSchema } from 'typebox';
 import { formats } from './formats.ts';
 import { memberOf } from './json-value.ts';
-import { showValue, suggestName } from './problems.ts';
+import { nameType, showValue, suggestName } from './problems.ts';
 
 /** What is wrong in a value, by the way to it: member names and indexes. */
 export interface Fault {
@@ -32,7 +32,9 @@ function describeError(error: ErrorObject): Fault {
   const path = error.instancePath.split('/').slice(1).map(unescapePointer);
   if (error.keyword === 'required') return describeMissing(error, path);
   if (error.keyword === 'additionalProperties') return describeUnknown(error, path);
-  return { path, was: showValue(error.data), expected: descriptionOf(error.parentSchema) };
+  // A document that is a single value may be a file of another kind, with a secret in it.
+  const was = path.length === 0 ? nameType(error.data) : showValue(error.data);
+  return { path, was, expected: descriptionOf(error.parentSchema) };
 }
 
 function describeMissing(error: ErrorObject, path: readonly string[]): Fault {

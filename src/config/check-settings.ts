@@ -2,7 +2,7 @@
 import { compileSchema, type Fault } from './check-schema.ts';
 import { isLoopbackUrl } from './formats.ts';
 import { itemsOf } from './json-value.ts';
-import { showValue, type Problem } from './problems.ts';
+import { nameType, showValue, type Problem } from './problems.ts';
 import { resolveIssuer, settingsSchema, type Settings } from './settings.ts';
 import { placeOf, variableOf, type Sources } from './sources.ts';
 
@@ -77,14 +77,14 @@ function showSetting(name: string, value: unknown, item: string | undefined): st
   if (name !== 'peppers' && name !== 'masterKey') return undefined;
   if (item !== undefined)
     return `pepper ${Number(item) + 1}: ${describeSecret(itemsOf(value)[Number(item)])}`;
-  return Array.isArray(value) ? `a list of ${value.length} (not shown)` : describeSecret(value);
+  return describeSecret(value);
 }
 
 /** Where a URL is wrong nobody can tell which part of it is the password. */
 function showRedisUrl(value: unknown): string {
   const scheme =
     typeof value === 'string' ? /^rediss?(\+sentinel|\+cluster)?:\/\//.exec(value)?.[0] : undefined;
-  return scheme === undefined ? `a ${typeof value} (not shown)` : `${scheme}... (not shown)`;
+  return scheme === undefined ? `${nameType(value)} (not shown)` : `${scheme}... (not shown)`;
 }
 
 function describeSecret(value: unknown): string {

@@ -103,6 +103,7 @@ function checkNames(file: JsonFile, list: string, entries: readonly unknown[]): 
 }
 
 function checkRoles(file: JsonFile, entries: readonly unknown[]): Problem[] {
+  if (!Array.isArray(memberOf(file.value, 'features'))) return [];
   const expected = 'exactly one feature for each role';
   const roles = entries.map(entry => memberOf(entry, 'role'));
   const missing = ROLES.filter(role => !roles.includes(role)).map(role => {

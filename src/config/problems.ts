@@ -31,9 +31,14 @@ export function formatProblems(error: ConfigurationError): string {
 /** A value as the report may show it. Of what looks like a URL, user, password and query are left out. */
 export function showValue(value: unknown): string {
   if (typeof value === 'string') return shorten(JSON.stringify(redactUrl(value)));
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return String(value);
+  return typeof value === 'object' && value !== null ? nameType(value) : String(value);
+}
+
+/** What a value is, where the value itself may be a secret. */
+export function nameType(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (value === null) return 'null';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 /** `file#/a/b`, each part escaped as RFC 6901 has it. */

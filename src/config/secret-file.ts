@@ -1,5 +1,5 @@
 /** Decides whether a file may hold a secret, and reads it. */
-import type { Problem } from './problems.ts';
+import { nameType, type Problem } from './problems.ts';
 import { tryRead, type ReadFile } from './read-file.ts';
 
 /** The secret without the line break at its end. The path is not shown before it is known to be one. */
@@ -8,7 +8,7 @@ export function readSecretFile(
   path: unknown,
   readFile: ReadFile,
 ): Problem | { readonly where: string; readonly value: string } {
-  if (typeof path !== 'string') return { where, was: `a ${typeof path}`, expected: 'the path of a file' };
+  if (typeof path !== 'string') return { where, was: nameType(path), expected: 'the path of a file' };
   const content = tryRead(path, readFile);
   if (typeof content === 'string')
     return { where, was: `${content} (not shown)`, expected: 'the path of a readable file' };

@@ -1,6 +1,6 @@
 /** Decides which source a setting comes from: the environment, else the file that KEYTURN_CONFIG names. */
 import { memberOf } from './json-value.ts';
-import { pointerTo, suggestName, type Problem } from './problems.ts';
+import { nameType, pointerTo, suggestName, type Problem } from './problems.ts';
 import type { ReadFile } from './read-file.ts';
 import { readSecretFile, refuseOpenMode } from './secret-file.ts';
 import { settingsSchema, type SettingName } from './settings.ts';
@@ -86,13 +86,7 @@ function hintFor(name: string): string {
 function checkFile(file: ConfigFile): Problem[] {
   const { path, value } = file;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return [
-      {
-        where: pointerTo(path),
-        was: Array.isArray(value) ? 'a list' : `a ${typeof value}`,
-        expected: 'an object',
-      },
-    ];
+    return [{ where: pointerTo(path), was: nameType(value), expected: 'an object' }];
   }
   const unknown = Object.keys(value).filter(name => !MEMBERS.includes(name));
   return [
