@@ -32,13 +32,14 @@ function isIssuer(text: string): boolean {
 }
 
 function isRedisUrl(text: string): boolean {
-  const [, tls, mode, rest] = /^redis(s?)(?:\+(sentinel|cluster))?:\/\/([^\s?#]+)$/.exec(text) ?? [];
-  if (tls === undefined || rest === undefined) return false;
-  const [, , hosts, path] = /^([^@/]*@)?([^@/]+)(\/[^@]*)?$/.exec(rest) ?? [];
-  if (hosts === undefined || !hosts.split(',').every(isHostAndPort)) return false;
-  if (mode === 'sentinel') return /^\/[A-Za-z0-9._%-]+(\/\d{1,5})?$/.test(path ?? '');
-  if (mode === 'cluster') return path === undefined || path === '/';
-  return !hosts.includes(',') && /^(\/\d{0,5})?$/.test(path ?? '');
+  const parts = redisUrl.exec(text)?.groups;
+  if (parts === undefined || !isRedisUser(parts['user'])) return false;
+  const hosts = parts['hosts']!.split(',');
+  const [path = '', query] = [parts['path'], parts['query']];
+  if (!hosts.every(isHostAndPort)) return false;
+  if (parts['mode'] === 'sentinel') return /^[A-Za-z0-9._-]+$/.test(path) && isSentinelQuery(query);
+  if (parts['mode'] === 'cluster') return path === '' && query === undefined;
+  return hosts.length === 1 && /^\d{0,5}$/.test(path) && query === undefined;
 }
 
 function isAddressOrCidr(text: string): boolean {
@@ -50,6 +51,31 @@ function isAddressOrCidr(text: string): boolean {
 
 function isUpstream(text: string): boolean {
   return webUrl(text) !== undefined && !/\s/.test(text);
+}
+
+/** A name alone would be mistaken for a password, or the other way round. */
+function isRedisUser(text: string | undefined): boolean {
+  return text === undefined || (/^[^:]*:./.test(text) && isPercentEncoded(text));
+}
+
+function isSentinelQuery(text: string | undefined): boolean {
+  if (text === undefined) return true;
+  const options = [...new URLSearchParams(text)];
+  const isOnce = new Set(options.map(([name]) => name)).size === options.length;
+  return (
+    isOnce &&
+    isPercentEncoded(text) &&
+    options.every(([name, value]) => sentinelOptions.get(name)?.test(value))
+  );
+}
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isHostName(text: string): boolean {
@@ -76,3 +102,12 @@ function isSubnet(address: string, prefix: number): boolean {
     return false;
   }
 }
+
+const redisUrl =
+  /^rediss?(?:\+(?<mode>sentinel|cluster))?:\/\/(?:(?<user>[^@/?#\s]*)@)?(?<hosts>[^@/?#\s]+)(?:\/(?<path>[^@?#\s]*))?(?:\?(?<query>[^#\s]*))?$/;
+
+const sentinelOptions: ReadonlyMap<string, RegExp> = new Map([
+  ['db', /^\d{1,5}$/],
+  ['sentinelUsername', /^.+$/],
+  ['sentinelPassword', /^.+$/],
+]);

@@ -13,8 +13,6 @@ import { readFileWithMode, tryRead, type ReadFile } from './read-file.ts';
 import type { Settings } from './settings.ts';
 import { gatherSources, placeOf, type ConfigFile, type Sources } from './sources.ts';
 
-export { ConfigurationError, formatProblems, type Problem } from './problems.ts';
-
 export interface LoadedSettings {
   readonly settings: Settings;
   readonly catalogue: Catalogue;

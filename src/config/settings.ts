@@ -44,7 +44,7 @@ export const settingsSchema = Type.Object(
       Type.String({
         format: 'redis-url',
         description:
-          'redis[s]://[user:password@]host[:port][/db], redis[s]+sentinel://host:port,host:port/<master>[/db] or redis[s]+cluster://host:port,host:port; reserved characters in user and password percent-encoded',
+          'redis[s]://[user:password@]host[:port][/db], redis[s]+sentinel://host:port,host:port/<master>[?db=] or redis[s]+cluster://host:port,host:port; reserved characters in user and password percent-encoded, no user without a password',
       }),
     ),
     dataDir: path('./data'),

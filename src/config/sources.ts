@@ -102,7 +102,7 @@ function checkFile(file: ConfigFile): Problem[] {
 function checkFileMode({ path, value, mode }: ConfigFile): Problem[] {
   const redisUrl = memberOf(value, 'redisUrl');
   const secrets = ['pepper', 'masterKey'].filter(name => memberOf(value, name) !== undefined);
-  if (typeof redisUrl === 'string' && redisUrl.includes('@')) secrets.push('redisUrl');
+  if (typeof redisUrl === 'string' && /@|password=/i.test(redisUrl)) secrets.push('redisUrl');
   return secrets.flatMap(name => refuseOpenMode(pointerTo(path, name), path, mode));
 }
 

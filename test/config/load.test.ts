@@ -192,14 +192,16 @@ describe('secrets', () => {
     ]);
   });
 
-  it.each([{ pepper }, { masterKey }, { redisUrl: 'redis://:abc@h', pepperFile: '/x', masterKeyFile: '/x' }])(
-    'are refused from a file of settings that others can read: %j',
-    members => {
-      const path = writeJson(members, 0o644);
-      const places = problemsOf({ KEYTURN_CONFIG: path }).map(problem => problem.where);
-      expect(places).toContain(`${path}#/${Object.keys(members)[0]}`);
-    },
-  );
+  it.each([
+    { pepper },
+    { masterKey },
+    { redisUrl: 'redis+sentinel://h/main?sentinelPassword=abc', pepperFile: '/x', masterKeyFile: '/x' },
+    { redisUrl: 'redis://:abc@h', pepperFile: '/x', masterKeyFile: '/x' },
+  ])('are refused from a file of settings that others can read: %j', members => {
+    const path = writeJson(members, 0o644);
+    const places = problemsOf({ KEYTURN_CONFIG: path }).map(problem => problem.where);
+    expect(places).toContain(`${path}#/${Object.keys(members)[0]}`);
+  });
 
   it('let a file of settings without secrets be read by all', () => {
     const path = writeJson(
@@ -220,7 +222,8 @@ describe('Redis URLs', () => {
     'redis://[::1]:6379/3',
     'rediss://user:p%40ss@cache.example:6380/0',
     'redis+sentinel://s1:26379,s2:26379/main',
-    'rediss+sentinel://:pass@s1:26379,[::1]:26379/main/2',
+    'rediss+sentinel://:pass@s1:26379,[::1]:26379/main?db=2&sentinelUsername=u&sentinelPassword=p%26q',
+    'redis+sentinel://s1,s2/main',
     'redis+cluster://n1:7000,n2:7001,n3:7002',
     'rediss+cluster://user:pass@n1:7000',
   ])('%s', url => expect(load(url)).toBe(url));
@@ -237,6 +240,12 @@ describe('Redis URLs', () => {
     'redis://u:p@ss@h',
     'redis+sentinel://s1:26379',
     'redis+sentinel://s1:26379/',
+    'redis+sentinel://s1:26379/main/2',
+    'redis+sentinel://s1:26379/main?db=x',
+    'redis+sentinel://s1:26379/main?db=1&db=2',
+    'redis+sentinel://s1:26379/main?constructor=1',
+    'redis://%zz:x@h',
+    'redis://me@h',
     'redis+cluster://n1:7000/1',
     'redis+cluster://n1:7000,,n2:7000',
     'redis+ring://n1:7000',

@@ -22,6 +22,9 @@ const mistakes: Record<string, (secret: string) => NodeJS.ProcessEnv> = {
   'an unknown variable': text => ({ KEYTURN_PEPPR: text, KEYTURN_SECRET: text }),
   'Redis without peppers': text => ({ KEYTURN_REDIS_URL: `redis://:${text}@h:6379` }),
   'a wrong Redis URL': text => ({ KEYTURN_REDIS_URL: `redis://user:${text}@h:6379/x` }),
+  'a Sentinel URL with a wrong option': text => ({
+    KEYTURN_REDIS_URL: `redis+sentinel://h/main?sentinelPassword=${text}&db=x`,
+  }),
   'a Redis URL with a stray @': text => ({ KEYTURN_REDIS_URL: `redis://user:@${text}/@h` }),
   'a Redis URL without scheme': text => ({ KEYTURN_REDIS_URL: `${text}@h:6379` }),
   'a secret as the Redis URL': text => ({ KEYTURN_REDIS_URL: text }),
