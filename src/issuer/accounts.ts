@@ -1,6 +1,6 @@
 /** Accounts: who may own keys and change them. Each has a role, permissions of its own, and at most one access key. */
 import type { Role } from '../config/catalogue.ts';
-import type { Clock, Store } from '../store/store.ts';
+import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
 import type { ApiKeys, CreatedKey } from './api-keys.ts';
 import type { Records, Stored } from './records.ts';
 
@@ -21,8 +21,8 @@ export interface Account {
 
 export interface Accounts {
   find(id: string): Promise<Stored<Account> | undefined>;
-  /** The owner of a new deployment, with an access key. Undefined where there is such an account already. */
-  createOwner(id: string): Promise<{ account: Account; accessKey: CreatedKey } | undefined>;
+  /** Makes the first owner, with an access key; in place of one that was not finished. */
+  createOwner(id: string): Promise<{ account: Account; accessKey: CreatedKey }>;
 }
 
 export interface AccountsOptions {
@@ -47,7 +47,13 @@ export function createAccounts({ store, records, clock, apiKeys }: AccountsOptio
         createdAt: clock(),
       };
       await store.addMember(accountIndex, id);
-      return (await records.create(recordName(id), account)) ? { account, accessKey } : undefined;
+      const unfinished = await records.get<Account>(recordName(id));
+      const written =
+        unfinished === undefined
+          ? await records.create(recordName(id), account)
+          : await records.replace(recordName(id), unfinished, account);
+      if (!written) throw new StoreUnavailable('the account is being made by somebody else');
+      return { account, accessKey };
     },
   };
 }

@@ -64,7 +64,7 @@ export interface ApiKeys {
   create(key: NewApiKey): Promise<CreatedKey>;
   /** The key, or undefined. Read from the store each time: never stale. */
   find(id: string): Promise<Stored<ApiKey> | undefined>;
-  /** @throws {Problem} `not_found` */
+  /** A key that administrators may see: no access key, for those belong to their accounts. @throws {Problem} `not_found` */
   get(id: string): Promise<ApiKey>;
   list(query: KeyQuery): Promise<KeyPage>;
   /** Ends the key and every token of it. Idempotent. @throws {Problem} `not_found` */
@@ -103,7 +103,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   const find = (id: string) => options.records.get<ApiKey>(recordName(id));
   const get = async (id: string): Promise<ApiKey> => {
     const stored = await find(id);
-    if (stored === undefined) throw new Problem('not_found', 'There is no API key of this id.');
+    if (stored === undefined || stored.value.account !== undefined) throw noSuchKey();
     return stored.value;
   };
   return {
@@ -167,11 +167,15 @@ async function createKey(input: NewApiKey, { store, records, vault, clock }: Api
   const secret = { ...vault.hashSecret(id, text.secret), last4: text.last4, createdAt: now };
   const key: ApiKey = { id, ...input, version: 1, secrets: [secret], createdAt: now, updatedAt: now };
   await Promise.all([
-    store.addMember(keyIndex, indexMember(key)),
+    ...(key.account === undefined ? [store.addMember(keyIndex, indexMember(key))] : []),
     ...(key.corsOrigins ?? []).map(origin => store.addMember(originIndex, `${origin} ${id}`)),
   ]);
   if (!(await records.create(recordName(id), key))) throw new Error('a random UUID came twice');
   return { key, apiKey: text.text };
+}
+
+function noSuchKey(): Problem {
+  return new Problem('not_found', 'There is no API key of this id.');
 }
 
 /** Records that one call looks at, at most; where a filter passes few, the caller goes on from `next`. */
@@ -208,7 +212,7 @@ function matches(key: ApiKey, { feature, owner, status, q }: KeyQuery, now: numb
 async function revokeKey(id: string, { store, records, clock, revocationLog }: ApiKeysOptions): Promise<ApiKey> {
   for (let attempt = 0; attempt < 10; attempt += 1) {
     const stored = await records.get<ApiKey>(recordName(id));
-    if (stored === undefined) throw new Problem('not_found', 'There is no API key of this id.');
+    if (stored === undefined) throw noSuchKey();
     const key = stored.value;
     const version = key.status === 'revoked' ? key.version : key.version + 1;
     await revocationLog.revokeKey(id, version);

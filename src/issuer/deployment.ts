@@ -13,6 +13,8 @@ export interface Deployment {
   readonly createdAt: number;
   /** The pepper that hashes at present; one that is not configured would refuse every key. */
   readonly pepper: string;
+  /** Who is making, or has made, the first owner: once, and never again, whatever becomes of that account. */
+  readonly claim?: { readonly id: string; readonly at: number; readonly done: boolean };
 }
 
 /** The store holds a deployment, but the configured secrets are not its secrets. */
@@ -46,6 +48,35 @@ export async function readDeployment(records: Records, vault: Vault): Promise<De
 export async function createDeployment(records: Records, vault: Vault, clock: Clock): Promise<boolean> {
   const deployment: Deployment = { epoch: randomUUID(), createdAt: clock(), pepper: vault.pepperId };
   return records.create(recordName, deployment);
+}
+
+/**
+ * Claims the right to make the first owner: of many who try, one has it at a time.
+ *
+ * @param patience milliseconds after which a claim that was not finished counts as broken off
+ * @returns the claim, or why there is none
+ */
+export async function claimDeployment(
+  records: Records,
+  clock: Clock,
+  patience: number,
+): Promise<{ claim: string } | 'done' | 'under way'> {
+  const stored = await records.get<Deployment>(recordName);
+  if (stored === undefined) throw new StoreUnavailable('the store holds no deployment');
+  const { claim } = stored.value;
+  if (claim?.done === true) return 'done';
+  if (claim !== undefined && clock() - claim.at < patience) return 'under way';
+  const id = randomUUID();
+  const claimed: Deployment = { ...stored.value, claim: { id, at: clock(), done: false } };
+  return (await records.replace(recordName, stored, claimed)) ? { claim: id } : 'under way';
+}
+
+/** Finishes a claim. False where it was taken over in the meantime. */
+export async function finishClaim(records: Records, id: string): Promise<boolean> {
+  const stored = await records.get<Deployment>(recordName);
+  const claim = stored?.value.claim;
+  if (stored === undefined || claim?.id !== id || claim.done) return false;
+  return records.replace(recordName, stored, { ...stored.value, claim: { ...claim, done: true } });
 }
 
 /**

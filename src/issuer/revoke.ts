@@ -1,6 +1,7 @@
 /** RFC 7009: whoever holds a token or a key string may kill it. */
 import { canonicalizeToken } from '../access/token-text.ts';
 import type { TokenVerifier } from '../access/verify-token.ts';
+import type { Clock } from '../store/store.ts';
 import type { ApiKeys } from './api-keys.ts';
 import type { KeyAuthenticator } from './authenticate-key.ts';
 import type { RevocationLog } from './revocation-log.ts';
@@ -20,9 +21,10 @@ export interface RevokerOptions {
   readonly apiKeys: ApiKeys;
   readonly verifier: TokenVerifier;
   readonly revocationLog: RevocationLog;
+  readonly clock: Clock;
 }
 
-export function createRevoker({ authenticator, apiKeys, verifier, revocationLog }: RevokerOptions): Revoker {
+export function createRevoker({ authenticator, apiKeys, verifier, revocationLog, clock }: RevokerOptions): Revoker {
   return {
     async revoke(text) {
       const authentication = await authenticator.authenticate(text);
@@ -33,7 +35,7 @@ export function createRevoker({ authenticator, apiKeys, verifier, revocationLog 
       }
       // A reader more lenient than our guard may accept another spelling: the token behind it dies all the same.
       const token = await verifier.verify(canonicalizeToken(text));
-      if (token === undefined) return undefined;
+      if (token === undefined || token.claims.exp * 1000 <= clock()) return undefined;
       await revocationLog.revokeToken(token.claims.jti, token.claims.exp);
       return { clientId: token.claims.client_id, what: 'token' };
     },

@@ -1,0 +1,27 @@
+/** `keyturn serve`: runs the service until it is told to stop. */
+import { once } from 'node:events';
+import { openService } from '../../compose.ts';
+import { loadSettings } from '../../config/load.ts';
+import { createLogger } from '../../server/logger.ts';
+import { say, type Terminal } from '../terminal.ts';
+import { welcomeText } from '../welcome.ts';
+
+export async function serve(terminal: Terminal): Promise<void> {
+  const loaded = loadSettings(terminal.env);
+  const logger = createLogger(loaded.settings.logLevel);
+  for (const warning of loaded.warnings) logger.warn(warning);
+  const service = await openService(loaded, { logger });
+  if (service.welcome !== undefined) terminal.stdout.write(welcomeText(service.issuer, service.welcome));
+  say(terminal, `Keyturn serves on ${service.issuer} (port ${service.port}).`);
+  await askedToStop();
+  await service.close();
+  logger.flush();
+}
+
+/** The first signal asks; a second one ends the process at once, as signals do. */
+async function askedToStop(): Promise<void> {
+  const heard = new AbortController();
+  const { signal } = heard;
+  await Promise.race([once(process, 'SIGTERM', { signal }), once(process, 'SIGINT', { signal })]);
+  heard.abort();
+}

@@ -1,0 +1,122 @@
+/** The service as a Koa application: the onion, and the table of its routes, to be read from top to bottom. */
+import Router from '@koa/router';
+import Koa, { type Middleware } from 'koa';
+import type { Logger } from 'pino';
+import type { Guard } from '../access/guard.ts';
+import type { Catalogue } from '../config/catalogue.ts';
+import type { Collections } from '../gateway/collections.ts';
+import type { Accounts } from '../issuer/accounts.ts';
+import type { ApiKeys } from '../issuer/api-keys.ts';
+import type { KeyAuthenticator } from '../issuer/authenticate-key.ts';
+import type { Exchange } from '../issuer/exchange.ts';
+import type { Revoker } from '../issuer/revoke.ts';
+import type { SigningKeys } from '../issuer/signing-keys.ts';
+import type { Throttle } from '../issuer/throttle.ts';
+import { createKoaGuard } from '../middleware/koa.ts';
+import { Problem } from '../protocol/errors.ts';
+import type { Clock } from '../store/store.ts';
+import { createClientAddress } from './client-address.ts';
+import type { AppState } from './context.ts';
+import { createCors } from './cors.ts';
+import { createErrorHandler } from './error-handler.ts';
+import { createFrontDoor } from './front-door.ts';
+import { createRequestLog } from './request-log.ts';
+import { createAdminKeys } from './routes/admin-keys.ts';
+import { createReadyz, livez } from './routes/health.ts';
+import { createRevocationEndpoint } from './routes/oauth-revoke.ts';
+import { createTokenEndpoint } from './routes/oauth-token.ts';
+import { addResourceRoutes } from './routes/resources.ts';
+import { createJwks, createResourceMetadata, createServerMetadata } from './routes/well-known.ts';
+
+export interface AppServices {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly forbiddenUsers: readonly string[];
+  readonly trustedProxies: readonly string[];
+  readonly catalogue: Catalogue;
+  readonly guard: Guard;
+  readonly exchange: Exchange;
+  readonly authenticator: KeyAuthenticator;
+  readonly revoker: Revoker;
+  readonly apiKeys: ApiKeys;
+  readonly accounts: Accounts;
+  readonly signingKeys: SigningKeys;
+  readonly collections: Collections;
+  readonly throttle: Throttle;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Resolves with what keeps the service from working, if anything does. */
+  readonly readiness: () => Promise<string | undefined>;
+}
+
+export function createApp(services: AppServices): Koa<AppState> {
+  const app = new Koa<AppState>();
+  app.on('error', error => services.logger.error({ err: error }, 'the answer broke off'));
+  app.use(createRequestLog(services.logger, createClientAddress(services.trustedProxies)));
+  app.use(securityHeaders);
+  app.use(createErrorHandler(services.logger));
+  app.use(createFrontDoor());
+  const router = createRoutes(services);
+  app.use(router.routes());
+  app.use(refuseUnrouted);
+  return app;
+}
+
+function createRoutes(services: AppServices): Router<AppState> {
+  const { issuer, audience, catalogue, apiKeys, clock } = services;
+  const router = new Router<AppState>({ sensitive: true, strict: true });
+
+  const token = createTokenEndpoint(services.exchange, services.throttle);
+  router.post('/oauth/token', token);
+  router.post('/v2/oauth/token', token);
+  router.post('/oauth/revoke', createRevocationEndpoint(services.revoker, services.authenticator));
+
+  const metadata = createServerMetadata(services);
+  const issuerPath = new URL(issuer).pathname.replace(/\/$/, '');
+  for (const path of new Set(['', issuerPath])) {
+    router.get(`/.well-known/oauth-authorization-server${path}`, metadata);
+    router.get(`/.well-known/openid-configuration${path}`, metadata);
+    router.get(`${path}/.well-known/openid-configuration`, metadata);
+  }
+  router.get('/.well-known/oauth-protected-resource', createResourceMetadata(services));
+  router.get('/.well-known/jwks.json', createJwks(services));
+  router.get('/livez', livez);
+  router.get('/readyz', createReadyz(services.readiness));
+
+  const resourceMetadata = `${issuer}/.well-known/oauth-protected-resource`;
+  const guarded = createKoaGuard({ guard: services.guard, resourceMetadata });
+  const admin = (controller: string, scope: string) =>
+    guarded({ audience: issuer, controllers: [controller], scope });
+  const keys = createAdminKeys(services);
+  router.post('/admin/keys', admin('Keyturn.Keys', 'keyturn:keys:create'), keys.create);
+  router.get('/admin/keys', admin('Keyturn.Keys', 'keyturn:keys:read'), keys.list);
+  router.get('/admin/keys/:id', admin('Keyturn.Keys', 'keyturn:keys:read'), keys.show);
+  router.post('/admin/keys/:id/revoke', admin('Keyturn.Keys', 'keyturn:keys:update'), keys.revoke);
+
+  addResourceRoutes(router, {
+    controllers: catalogue.controllers.values(),
+    audience,
+    guarded,
+    collections: services.collections,
+    cors: createCors({ apiKeys, catalogue, clock }),
+  });
+  return router;
+}
+
+const securityHeaders: Middleware = (ctx, next) => {
+  ctx.set('X-Content-Type-Options', 'nosniff');
+  ctx.set('Referrer-Policy', 'no-referrer');
+  return next();
+};
+
+/** What no route took: an address that is not there, or a method that is not offered there. */
+const refuseUnrouted: Middleware = ctx => {
+  const matched = (ctx['matched'] ?? []) as { methods: string[] }[];
+  const methods = new Set(matched.flatMap(layer => layer.methods));
+  if (methods.size === 0) throw new Problem('not_found');
+  methods.add('OPTIONS');
+  const allow = [...methods].join(', ');
+  ctx.set('Allow', allow);
+  if (ctx.method !== 'OPTIONS') throw new Problem('method_not_allowed', `Use one of ${allow}.`);
+  ctx.status = 204;
+};

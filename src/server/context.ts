@@ -1,0 +1,18 @@
+/** What a request carries through the onion. */
+import type { RouterContext } from '@koa/router';
+import type { Next } from 'koa';
+import type { GuardState } from '../middleware/koa.ts';
+import type { OAuthErrorCode, ProblemCode } from '../protocol/errors.ts';
+
+export interface AppState extends GuardState {
+  requestId: string;
+  /** The address of the caller, as far as it can be believed. */
+  address: string;
+  /** The key that the request acted with, where it was found out otherwise than by the guard. */
+  clientId?: string;
+  /** Why it was refused. */
+  code?: ProblemCode | OAuthErrorCode;
+}
+
+export type AppContext = RouterContext<AppState>;
+export type AppMiddleware = (ctx: AppContext, next: Next) => Promise<void> | void;

@@ -1,0 +1,132 @@
+/**
+ * CORS for guarded routes, by two rules. A real request is answered by the caller's own origins; a preflight carries no
+ * credential, so it is answered by the key in the query, or by what any active key for that controller would allow.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Catalogue } from '../config/catalogue.ts';
+import { type ApiKey, type ApiKeys, statusOf } from '../issuer/api-keys.ts';
+import { allowsController, effectiveControllers } from '../protocol/controllers.ts';
+import { parseGuid } from '../protocol/guid.ts';
+import { allowsOrigin, anyOrigin, parseOrigin } from '../protocol/origin.ts';
+import { type Clock, StoreUnavailable } from '../store/store.ts';
+import type { AppContext, AppMiddleware } from './context.ts';
+
+export interface Cors {
+  /** Adds the headers to whatever answer follows, errors included. */
+  answers(controller: string): AppMiddleware;
+  /** Answers `OPTIONS`. */
+  preflight(controllers: readonly string[], methods: readonly string[]): AppMiddleware;
+}
+
+export interface CorsOptions {
+  readonly apiKeys: ApiKeys;
+  readonly catalogue: Catalogue;
+  readonly clock: Clock;
+}
+
+export function createCors(options: CorsOptions): Cors {
+  const union = createOriginUnion(options);
+  return {
+    answers: controller => async (ctx, next) => {
+      ctx.vary(varying);
+      try {
+        await next();
+      } finally {
+        const origin = ctx.req.headers.origin;
+        if (origin !== undefined && (await mayRead(ctx, origin, controller, union))) allow(ctx, origin);
+      }
+    },
+    preflight: (controllers, methods) => async ctx => {
+      ctx.vary(varying);
+      ctx.status = 204;
+      ctx.set('Allow', [...methods, 'OPTIONS'].join(', '));
+      const origin = ctx.req.headers.origin;
+      if (origin === undefined || ctx.req.headers['access-control-request-method'] === undefined) return;
+      if (!(await mayPreflight(ctx, origin, controllers, union, options))) return;
+      allow(ctx, origin);
+      ctx.set('Access-Control-Allow-Methods', methods.join(', '));
+      ctx.set('Access-Control-Allow-Headers', requestHeaders);
+      ctx.set('Access-Control-Max-Age', '600');
+    },
+  };
+}
+
+/** By name: `*` is no wildcard where credentials are allowed. */
+const requestHeaders = 'Authorization, Content-Type, sc_apikey, X-SF-Access-Key';
+const responseHeaders = 'WWW-Authenticate, Retry-After, ETag, Location';
+const varying = ['Origin', 'Authorization', 'sc_apikey', 'X-SF-Access-Key'];
+
+/** Always the exact origin. `null` is every sandboxed page there is: it gets no headers, not even under `*`. */
+function allow(ctx: AppContext, origin: string): void {
+  const serialised = parseOrigin(origin);
+  if (serialised === undefined) return;
+  ctx.set('Access-Control-Allow-Origin', origin);
+  ctx.set('Access-Control-Allow-Credentials', 'true');
+  ctx.set('Access-Control-Expose-Headers', responseHeaders);
+}
+
+type OriginUnion = (origin: string, controller: string) => Promise<boolean>;
+
+/** Whether the page may read this answer: by the caller's own origins, or where nobody is known, by the union. */
+async function mayRead(ctx: AppContext, origin: string, controller: string, union: OriginUnion): Promise<boolean> {
+  const { decision } = ctx.state;
+  if (decision?.token !== undefined) return allowsOrigin(decision.token.origins, origin);
+  try {
+    return await union(origin, controller);
+  } catch (error) {
+    if (error instanceof StoreUnavailable) return false;
+    throw error;
+  }
+}
+
+async function mayPreflight(
+  ctx: AppContext,
+  origin: string,
+  controllers: readonly string[],
+  union: OriginUnion,
+  { apiKeys, clock }: CorsOptions,
+): Promise<boolean> {
+  const named = new URLSearchParams(ctx.querystring).get('sc_apikey');
+  if (named === null) {
+    const answers = await Promise.all(controllers.map(controller => union(origin, controller)));
+    return answers.includes(true);
+  }
+  const id = parseGuid(named);
+  const key = id === undefined ? undefined : (await apiKeys.find(id))?.value;
+  if (key === undefined || statusOf(key, clock()) !== 'active') return false;
+  return allowsOrigin(new Set(key.corsOrigins), origin);
+}
+
+/** Remembered for a moment: a page that asks for many things at once is one question to the store. */
+function createOriginUnion({ apiKeys, catalogue, clock }: CorsOptions): OriginUnion {
+  const remembered = new LRUCache<string, Promise<boolean>>({ max: 10_000, ttl: 1000 });
+  const ask = async (origin: string, controller: string): Promise<boolean> => {
+    for (const listed of [origin, anyOrigin]) {
+      for await (const key of apiKeys.withOrigin(listed)) {
+        if (isUsable(key, clock()) && mayUse(key, controller, catalogue)) return true;
+      }
+    }
+    return false;
+  };
+  return (header, controller) => {
+    const origin = parseOrigin(header);
+    if (origin === undefined) return Promise.resolve(false);
+    const question = `${origin} ${controller}`;
+    const known = remembered.get(question);
+    if (known !== undefined) return known;
+    const answer = ask(origin, controller);
+    remembered.set(question, answer);
+    answer.catch(() => remembered.delete(question));
+    return answer;
+  };
+}
+
+function isUsable(key: ApiKey, now: number): boolean {
+  return key.notBefore === undefined || key.notBefore <= now;
+}
+
+function mayUse(key: ApiKey, controller: string, { features }: Catalogue): boolean {
+  const feature = features.get(key.feature ?? '');
+  if (feature === undefined) return false;
+  return allowsController(new Set(effectiveControllers(key.allowedControllers, feature.controllers)), controller);
+}

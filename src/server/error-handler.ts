@@ -1,0 +1,72 @@
+/** Errors become answers here, and only here: OAuth's JSON on its endpoints, problem+json everywhere else. */
+import type { Middleware, ParameterizedContext } from 'koa';
+import type { Logger } from 'pino';
+import { OAuthError, Problem, retryAfterSeconds } from '../protocol/errors.ts';
+import { problemDocument, problemMediaType } from '../protocol/problem-document.ts';
+import { StoreUnavailable } from '../store/store.ts';
+import type { AppState } from './context.ts';
+
+/** Paths whose errors are read by OAuth clients: JSON with `error`, never problem+json. */
+const oauthPaths: ReadonlySet<string> = new Set(['/oauth/token', '/v2/oauth/token', '/oauth/revoke', '/oauth/introspect']);
+
+export function createErrorHandler(logger: Logger): Middleware<AppState> {
+  return async (ctx, next) => {
+    try {
+      await next();
+    } catch (error) {
+      const known = translate(error, oauthPaths.has(ctx.path));
+      if (known.status >= 500) report(logger, ctx, error);
+      if (known instanceof OAuthError) answerOAuth(ctx, known);
+      else answerProblem(ctx, known);
+    }
+  };
+}
+
+function translate(error: unknown, isOAuth: boolean): OAuthError | Problem {
+  if (error instanceof OAuthError) return error;
+  if (isOAuth) return asOAuth(error);
+  if (error instanceof Problem) return error;
+  if (error instanceof StoreUnavailable) return new Problem('store_unavailable', undefined, { cause: error });
+  return new Problem('internal_error', undefined, { cause: error });
+}
+
+function asOAuth(error: unknown): OAuthError {
+  if (error instanceof StoreUnavailable) {
+    return new OAuthError('temporarily_unavailable', 'The store is not reachable: try again.', { cause: error });
+  }
+  if (error instanceof Problem) {
+    const code = error.status === 503 ? 'temporarily_unavailable' : 'invalid_request';
+    return new OAuthError(code, error.detail, { status: error.status, cause: error });
+  }
+  return new OAuthError('server_error', 'The fault is on this side and has been logged.', { cause: error });
+}
+
+type Context = ParameterizedContext<AppState>;
+
+function report(logger: Logger, ctx: Context, error: unknown): void {
+  logger.error({ requestId: ctx.state.requestId, err: error }, error instanceof StoreUnavailable ? 'the store is away' : 'request failed');
+}
+
+function answerOAuth(ctx: Context, error: OAuthError): void {
+  ctx.state.code = error.code;
+  ctx.status = error.status;
+  ctx.set('Cache-Control', 'no-store');
+  if (error.status === 503 || error.status === 429) ctx.set('Retry-After', String(ctx.response.get('Retry-After') || retryAfterSeconds));
+  if (error.status === 413) ctx.set('Connection', 'close');
+  if (error.status === 401 && /^basic\b/i.test(ctx.get('Authorization'))) {
+    const challenge = `Basic realm="keyturn", error="${error.code}", error_description="${error.description}"`;
+    ctx.set('WWW-Authenticate', challenge);
+  }
+  ctx.type = 'application/json';
+  ctx.body = JSON.stringify({ error: error.code, error_description: error.description });
+}
+
+function answerProblem(ctx: Context, problem: Problem): void {
+  ctx.state.code = problem.code;
+  ctx.status = problem.status;
+  ctx.set('Cache-Control', 'no-store');
+  ctx.set(problem.headers);
+  if (problem.status === 503) ctx.set('Retry-After', String(retryAfterSeconds));
+  ctx.set('Content-Type', problemMediaType);
+  ctx.body = JSON.stringify(problemDocument(problem.code, problem.detail, problem.errors));
+}

@@ -1,0 +1,53 @@
+/** One JSON line a request. It names keys by their id and never holds a secret: those are cut out of the address. */
+import { randomUUID } from 'node:crypto';
+import type { Middleware } from 'koa';
+import type { Logger } from 'pino';
+import { problems, oauthErrors, type OAuthErrorCode, type ProblemCode } from '../protocol/errors.ts';
+import type { ClientAddress } from './client-address.ts';
+import type { AppState } from './context.ts';
+
+export function createRequestLog(logger: Logger, addressOf: ClientAddress): Middleware<AppState> {
+  return async (ctx, next) => {
+    const startedAt = performance.now();
+    ctx.state.requestId = randomUUID();
+    ctx.state.address = addressOf(ctx.req);
+    try {
+      await next();
+    } finally {
+      if (logger.isLevelEnabled('info')) logger.info(describe(ctx.state, ctx, performance.now() - startedAt), 'request');
+    }
+  };
+}
+
+/** The address with every secret cut out: known parameters, and whatever looks like a key or a token. */
+export function redactUrl(url: string): string {
+  return url
+    .replaceAll(/([?&](?:sc_apikey|access_token|client_secret|subject_token|token|client_assertion|code)=)[^&#]*/gi, '$1[redacted]')
+    .replaceAll(/kt_[0-9a-f]{32}_[0-9A-Za-z]+/gi, '[redacted]')
+    .replaceAll(/eyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[redacted]');
+}
+
+interface Answered {
+  readonly method: string;
+  readonly url: string;
+  readonly status: number;
+}
+
+function describe(state: AppState, { method, url, status }: Answered, milliseconds: number): object {
+  const decision = state.decision;
+  const code = state.code ?? (decision?.allowed === false ? decision.code : undefined);
+  return {
+    requestId: state.requestId,
+    method,
+    url: redactUrl(url),
+    status,
+    ms: Math.round(milliseconds * 100) / 100,
+    address: state.address,
+    clientId: state.clientId ?? decision?.token?.claims.client_id,
+    ...(code !== undefined && { code, reason: reasonOf(code) }),
+  };
+}
+
+function reasonOf(code: ProblemCode | OAuthErrorCode): string {
+  return code in oauthErrors ? oauthErrors[code as OAuthErrorCode].log : problems[code as ProblemCode].log;
+}

@@ -1,0 +1,31 @@
+/** `POST /oauth/revoke` (RFC 7009). Possession is enough; credentials that are sent all the same must be right. */
+import type { KeyAuthenticator } from '../../issuer/authenticate-key.ts';
+import type { Revoker } from '../../issuer/revoke.ts';
+import { OAuthError } from '../../protocol/errors.ts';
+import { parseGuid } from '../../protocol/guid.ts';
+import { type ClientCredentials, readClientCredentials } from '../client-authentication.ts';
+import { readParameters } from '../parameters.ts';
+import type { AppMiddleware } from '../context.ts';
+
+export function createRevocationEndpoint(revoker: Revoker, authenticator: KeyAuthenticator): AppMiddleware {
+  return async ctx => {
+    const parameters = await readParameters(ctx.req, ctx.querystring);
+    const credentials = readClientCredentials(ctx.req.headers.authorization, parameters);
+    if (credentials !== undefined) await checkCredentials(credentials, authenticator);
+    const token = parameters.get('token');
+    if (token === undefined) throw new OAuthError('invalid_request', 'Send the token, or the API key, as token.');
+    const revoked = await revoker.revoke(token);
+    if (revoked !== undefined) ctx.state.clientId = revoked.clientId;
+    ctx.set('Cache-Control', 'no-store');
+    ctx.status = 200;
+    ctx.type = 'application/json';
+    ctx.body = '{}';
+  };
+}
+
+async function checkCredentials({ secret, clientId }: ClientCredentials, authenticator: KeyAuthenticator): Promise<void> {
+  const authentication = await authenticator.authenticate(secret);
+  const named = clientId === undefined ? undefined : (parseGuid(clientId) ?? 'none');
+  if (authentication.outcome === 'genuine' && (named === undefined || named === authentication.presented.id)) return;
+  throw new OAuthError('invalid_client', 'The client credentials are not valid; none are needed to revoke what you hold.');
+}

@@ -1,0 +1,97 @@
+/** `POST /oauth/token`: an API key becomes an access token (RFC 6749 section 4.4, RFC 8693). */
+import type { Exchange, IssuedToken, TokenRequest } from '../../issuer/exchange.ts';
+import type { Throttle } from '../../issuer/throttle.ts';
+import { OAuthError } from '../../protocol/errors.ts';
+import { readClientCredentials } from '../client-authentication.ts';
+import { type Parameters, readParameters } from '../parameters.ts';
+import type { AppMiddleware } from '../context.ts';
+
+export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
+
+export function createTokenEndpoint(exchange: Exchange, throttle: Throttle): AppMiddleware {
+  return async ctx => {
+    const parameters = await readParameters(ctx.req, ctx.querystring);
+    const request = readTokenRequest(ctx.req.headers.authorization, parameters);
+    const issued = await slowDownFailures(exchange.issue(request), throttle, ctx.state.address, seconds => {
+      ctx.set('Retry-After', String(seconds));
+    });
+    ctx.state.clientId = issued.clientId;
+    ctx.set('Cache-Control', 'no-store');
+    ctx.type = 'application/json';
+    ctx.body = JSON.stringify(answer(issued, request.door));
+  };
+}
+
+function readTokenRequest(authorization: string | undefined, parameters: Parameters): TokenRequest {
+  const grant = parameters.get('grant_type');
+  if (grant === undefined) {
+    throw new OAuthError('invalid_request', `Send grant_type: client_credentials, or ${tokenExchangeGrant}.`);
+  }
+  const shared = {
+    scope: parameters.get('scope'),
+    audiences: [...parameters.all('audience'), ...parameters.all('resource')],
+  };
+  if (grant === 'client_credentials') return { ...shared, ...clientSecret(authorization, parameters) };
+  if (grant === tokenExchangeGrant) return { ...shared, ...subjectToken(authorization, parameters) };
+  throw new OAuthError('unsupported_grant_type', `Use client_credentials, or ${tokenExchangeGrant}.`);
+}
+
+type Credential = Pick<TokenRequest, 'secret' | 'clientId' | 'door'>;
+
+function clientSecret(authorization: string | undefined, parameters: Parameters): Credential {
+  const credentials = readClientCredentials(authorization, parameters);
+  if (credentials !== undefined) return { ...credentials, door: 'client_secret' };
+  throw new OAuthError('invalid_client', 'Send the API key: as client_secret, or as the password of HTTP Basic.');
+}
+
+/** RFC 8693 section 2.1. Client authentication is not needed, for the subject is the client; if sent, it must be it. */
+function subjectToken(authorization: string | undefined, parameters: Parameters): Credential {
+  const secret = parameters.get('subject_token');
+  if (secret === undefined || parameters.get('subject_token_type') !== apiKeyType) {
+    throw new OAuthError('invalid_request', `Send the API key as subject_token, with subject_token_type ${apiKeyType}.`);
+  }
+  if (!issuedTypes.has(parameters.get('requested_token_type') ?? accessTokenType)) {
+    throw new OAuthError('invalid_request', `Only ${accessTokenType} can be requested.`);
+  }
+  if (parameters.get('actor_token') !== undefined) {
+    throw new OAuthError('invalid_request', 'An actor_token is not supported.');
+  }
+  const client = readClientCredentials(authorization, parameters);
+  if (client !== undefined && client.secret !== secret) {
+    throw new OAuthError('invalid_request', 'The client credentials and the subject_token have to be the same API key.');
+  }
+  return { secret, clientId: client?.clientId ?? parameters.get('client_id'), door: 'subject_token' };
+}
+
+const apiKeyType = 'urn:keyturn:params:oauth:token-type:api-key';
+const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
+const issuedTypes: ReadonlySet<string> = new Set([accessTokenType, 'urn:ietf:params:oauth:token-type:jwt']);
+
+/** A valid key is always served, whatever its address has done: else one caller could shut out its neighbours. */
+async function slowDownFailures(
+  issuing: Promise<IssuedToken>,
+  throttle: Throttle,
+  address: string,
+  onWait: (seconds: number) => void,
+): Promise<IssuedToken> {
+  try {
+    return await issuing;
+  } catch (error) {
+    if (!(error instanceof OAuthError) || error.code !== 'invalid_client') throw error;
+    const seconds = throttle.wait(address);
+    throttle.fail(address);
+    if (seconds === 0) throw error;
+    onWait(seconds);
+    throw new OAuthError('temporarily_unavailable', 'Too many failed attempts from this address.', { status: 429 });
+  }
+}
+
+function answer(issued: IssuedToken, door: TokenRequest['door']): Record<string, string | number> {
+  return {
+    access_token: issued.accessToken,
+    ...(door === 'subject_token' && { issued_token_type: accessTokenType }),
+    token_type: 'Bearer',
+    expires_in: issued.expiresIn,
+    scope: issued.scope,
+  };
+}

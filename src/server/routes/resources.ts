@@ -1,0 +1,101 @@
+/** The guarded resource routes that the catalogue declares. */
+import type Router from '@koa/router';
+import type { Demand } from '../../access/decide.ts';
+import type { CollectionController, CollectionRoute, Controller, Route } from '../../config/catalogue.ts';
+import type { Collections } from '../../gateway/collections.ts';
+import { grantedAccess } from '../../middleware/koa.ts';
+import { graphqlEndpoint } from '../../protocol/controllers.ts';
+import { Problem } from '../../protocol/errors.ts';
+import type { Cors } from '../cors.ts';
+import type { AppContext, AppMiddleware, AppState } from '../context.ts';
+import { mediaType, readJsonObject } from '../read-body.ts';
+
+export interface ResourceOptions {
+  readonly controllers: Iterable<Controller>;
+  /** The audience of controllers that name none. */
+  readonly audience: string;
+  readonly guarded: (demand: RouteDemand) => AppMiddleware;
+  readonly collections: Collections;
+  readonly cors: Cors;
+}
+
+/** What a route asks of its caller, where it may depend on the path that is called. */
+type RouteDemand = Demand | ((request: { path: string }) => Demand);
+
+export function addResourceRoutes(router: Router<AppState>, options: ResourceOptions): void {
+  const paths = new Map<string, { controllers: Set<string>; methods: Set<string> }>();
+  for (const controller of options.controllers) {
+    for (const route of controller.routes) {
+      const demand = demandOf(controller, route, options.audience);
+      const { cors, guarded } = options;
+      router.register(route.path, [...route.methods], [
+        cors.answers(controller.name),
+        guarded(demand),
+        answerOf(controller, route, options),
+      ]);
+      const path = paths.get(route.path) ?? { controllers: new Set(), methods: new Set() };
+      path.controllers.add(controller.name);
+      for (const method of route.methods) path.methods.add(method);
+      paths.set(route.path, path);
+    }
+  }
+  for (const [path, { controllers, methods }] of paths) {
+    router.register(path, ['OPTIONS'], [options.cors.preflight([...controllers], [...methods])]);
+  }
+}
+
+function demandOf(controller: Controller, { scope, graphqlPath }: Route, standard: string): RouteDemand {
+  const audience = controller.audience ?? standard;
+  const demand: Demand = { audience, controllers: [controller.name], scope };
+  if (!graphqlPath) return demand;
+  return ({ path }) => ({ ...demand, controllers: [controller.name, graphqlEndpoint(path)] });
+}
+
+function answerOf(controller: Controller, route: Route, { collections }: ResourceOptions): AppMiddleware {
+  if (controller.collection === undefined || route.collection === undefined) {
+    return () => {
+      throw new Problem('not_implemented', 'This controller is answered by an upstream, which this version does not do.');
+    };
+  }
+  return answerFromCollection(controller, route, collections);
+}
+
+/** Bytes: templates hold whole pages. */
+const longestBody = 1_048_576;
+
+function answerFromCollection(controller: CollectionController, route: CollectionRoute, collections: Collections): AppMiddleware {
+  const ownPath = itemPathOf(controller, route);
+  return async ctx => {
+    const { status, body } = await collections.answer({
+      route,
+      parentCollection: controller.collection,
+      path: ctx.path,
+      itemPath: ownPath ?? ctx.path,
+      parameters: Object.values(ctx.params),
+      query: new URLSearchParams(ctx.querystring),
+      body: await readResource(ctx),
+      clientId: grantedAccess(ctx.state).claims.client_id,
+    });
+    ctx.status = status;
+    ctx.set('Cache-Control', 'private, no-store');
+    ctx.type = 'application/json';
+    ctx.body = JSON.stringify(body);
+  };
+}
+
+/** Where the collection's documents are read, where that does not follow from the path that was called. */
+function itemPathOf({ routes }: CollectionController, { collection }: CollectionRoute): string | undefined {
+  const reading = routes.find(route => route.operation === 'read' && route.collection === collection);
+  const base = reading?.path.replace(/\/:[^/]+$/, '');
+  return base?.includes(':') === true ? undefined : base;
+}
+
+/** JSON under the label of a form is what documented curl commands send; other types are refused. */
+async function readResource(ctx: AppContext): Promise<Record<string, unknown>> {
+  if (ctx.method === 'GET' || ctx.method === 'HEAD' || ctx.method === 'DELETE') return {};
+  const type = mediaType(ctx.req);
+  if (type !== undefined && type !== 'application/x-www-form-urlencoded' && !/^application\/(?:[\w.-]+\+)?json$/.test(type)) {
+    throw new Problem('unsupported_media_type');
+  }
+  return readJsonObject(ctx.req, longestBody);
+}

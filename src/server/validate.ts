@@ -1,0 +1,29 @@
+/** Schemas at work: a body or a query is of its type, or every fault is named at once. */
+import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import type { Static, TSchema } from 'typebox';
+import { type InvalidValue, Problem } from '../protocol/errors.ts';
+
+const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true });
+addFormats.default(ajv);
+
+/**
+ * Compiles a schema to a check that hands the value back typed.
+ *
+ * The check throws a {@link Problem} of the code given (`validation_failed`), with each fault by JSON pointer.
+ */
+export function compileSchema<T extends TSchema>(schema: T) {
+  const validate = ajv.compile<Static<T>>(schema);
+  return (value: unknown, code: 'validation_failed' | 'malformed_request' = 'validation_failed'): Static<T> => {
+    if (validate(value)) return value;
+    const errors = (validate.errors ?? []).map(describe);
+    throw new Problem(code, errors.map(({ pointer, detail }) => `${pointer}: ${detail}`).join('; '), { errors });
+  };
+}
+
+function describe({ instancePath, message, keyword, params }: ErrorObject): InvalidValue {
+  const extra = keyword === 'additionalProperties' ? `/${String(params['additionalProperty'])}` : '';
+  const missing = keyword === 'required' ? `/${String(params['missingProperty'])}` : '';
+  const detail = extra !== '' ? 'is not known' : missing !== '' ? 'is required' : (message ?? 'is not acceptable');
+  return { pointer: instancePath + extra + missing, detail };
+}
