@@ -2,6 +2,7 @@
  * Keys of the embedded store, as bytes, so that LMDB's order is the order of UTF-8 bytes. A zero byte ends a
  * name: names have no control characters, so no name runs into another.
  */
+import { smaller, successor } from './byte-order.ts';
 import type { MemberQuery } from './store.ts';
 import type { LogId } from './log-id.ts';
 
@@ -66,15 +67,4 @@ function bigEndian(number: number): Buffer {
 /** LMDB takes keys of up to 1978 bytes. No key here is longer than 1025, so cutting at 1026 keeps the order. */
 function clipped(text: string): Buffer {
   return Buffer.from(text).subarray(0, 1026);
-}
-
-/** The least key above all that start with `prefix`. No byte of UTF-8 is 0xff, so its last byte can grow. */
-function successor(prefix: Buffer): Buffer {
-  const next = Buffer.from(prefix);
-  next.writeUInt8(next.readUInt8(next.length - 1) + 1, next.length - 1);
-  return next;
-}
-
-function smaller(a: Buffer, b: Buffer): Buffer {
-  return a.compare(b) < 0 ? a : b;
 }

@@ -1,0 +1,104 @@
+/**
+ * The connection to Redis: commands with a deadline, whose every failure is StoreUnavailable. Nothing waits
+ * for a connection, and nothing is sent twice that might have been done.
+ */
+import { Cluster } from 'ioredis';
+import { connectRedis, messageOf, type RedisClient } from './redis-connect.ts';
+import type { Script } from './redis-scripts.ts';
+import { StoreUnavailable } from './store.ts';
+
+export interface RedisConnection {
+  /** @throws StoreUnavailable */
+  command(name: string, ...args: Arguments): Promise<unknown>;
+  /** Runs a script on one key. @throws StoreUnavailable */
+  run(script: Script, key: string, ...args: Arguments): Promise<unknown>;
+  /** Finishes what is under way, within a deadline, and disconnects. */
+  close(): Promise<void>;
+}
+
+type Arguments = (string | Buffer | number)[];
+
+export async function openRedisConnection(
+  url: string,
+  onWarning: (message: string) => void,
+): Promise<RedisConnection> {
+  const { client, lastError } = await connectRedis(url, onWarning);
+  const underWay = new Set<Promise<unknown>>();
+  let closing: Promise<void> | undefined;
+
+  async function answer(work: () => Promise<unknown>): Promise<unknown> {
+    if (closing !== undefined) throw new StoreUnavailable('Redis: the connection has been closed');
+    const answered = withDeadline(work());
+    underWay.add(answered);
+    try {
+      return await answered;
+    } catch (error) {
+      throw unavailable(error, lastError());
+    } finally {
+      underWay.delete(answered);
+    }
+  }
+
+  return {
+    command: (name, ...args) => answer(() => send(client, name, args)),
+    run: (script, key, ...args) => answer(() => runScript(client, script, [1, key, ...args])),
+    close: () => (closing ??= finish(client, underWay)),
+  };
+}
+
+/** The last net, should the client's own deadlines leave a hole. */
+async function withDeadline<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('there was no answer in time')), 2000);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** While there is no connection, the client only says that it cannot write: the reason is its last error. */
+function unavailable(error: unknown, lastError: unknown): StoreUnavailable {
+  const cause = messageOf(error).includes('enableOfflineQueue') ? (lastError ?? error) : error;
+  return new StoreUnavailable(`Redis: ${messageOf(cause)}`, { cause });
+}
+
+async function send(client: RedisClient, name: string, args: Arguments): Promise<unknown> {
+  try {
+    return await client.call(name, ...args);
+  } catch (error) {
+    if (!(client instanceof Cluster) || !redirected.test(messageOf(error))) throw error;
+    return sendAlone(client, name, args);
+  }
+}
+
+/** The node did nothing and named another. The client goes there by itself, but not for one of many in a pipeline. */
+const redirected = /^(?:MOVED|ASK|TRYAGAIN) /;
+
+async function sendAlone(client: Cluster, name: string, args: Arguments): Promise<unknown> {
+  const results = await client.pipeline([['call', name, ...args]]).exec();
+  const [error, reply] = results?.[0] ?? [new Error('there was no answer')];
+  if (error) throw error;
+  return reply;
+}
+
+async function runScript(client: RedisClient, script: Script, args: Arguments): Promise<unknown> {
+  try {
+    return await send(client, 'evalsha', [script.sha, ...args]);
+  } catch (error) {
+    if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
+    return send(client, 'eval', [script.lua, ...args]);
+  }
+}
+
+async function finish(client: RedisClient, underWay: ReadonlySet<Promise<unknown>>): Promise<void> {
+  await Promise.allSettled(underWay);
+  try {
+    await withDeadline(client.quit());
+  } catch {
+    // There was nobody to say goodbye to.
+  }
+  client.disconnect();
+}

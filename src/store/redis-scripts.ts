@@ -1,0 +1,68 @@
+/**
+ * The steps that Redis takes at once. Each touches one key, so each works in a Cluster too. "Now" is handed
+ * in; the TTL only sweeps up.
+ */
+import { createHash } from 'node:crypto';
+
+export interface Script {
+  readonly lua: string;
+  readonly sha: string;
+}
+
+/** The value of a record, or nil where it is absent or has expired. See record-text.ts for its form. */
+const living = `
+local function living(now)
+  local held = redis.call('GET', KEYS[1])
+  if not held then return nil end
+  local expiresAt = string.match(held, '^(%d*):')
+  if not expiresAt then error('a record in the store is damaged') end
+  if expiresAt ~= '' and tonumber(expiresAt) <= tonumber(now) then return nil end
+  return string.sub(held, #expiresAt + 2)
+end
+local function put(text, ttl)
+  if ttl == '' then redis.call('SET', KEYS[1], text) else redis.call('SET', KEYS[1], text, 'PX', ttl) end
+end
+`;
+
+/** now, text, ttl → 1 or 0 */
+export const create = script(`${living}
+if living(ARGV[1]) then return 0 end
+put(ARGV[2], ARGV[3])
+return 1
+`);
+
+/** now, expected, text, ttl → 1 or 0 */
+export const replace = script(`${living}
+if living(ARGV[1]) ~= ARGV[2] then return 0 end
+put(ARGV[3], ARGV[4])
+return 1
+`);
+
+/** now, expected → 1 or 0 */
+export const remove = script(`${living}
+if living(ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[1])
+return 1
+`);
+
+/**
+ * now, value, the time before which entries may go → id. The newest entry is never trimmed, so it always
+ * tells the last id. See log-id.ts for the rule.
+ */
+export const append = script(`
+local ms, sequence = ARGV[1], 0
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+if last then
+  local lastMs, lastSequence = string.match(last[1], '^(%d+)-(%d+)$')
+  if tonumber(lastMs) >= tonumber(ms) then
+    ms = lastMs
+    sequence = tonumber(lastSequence) + 1
+  end
+end
+local id = ms .. '-' .. string.format('%.0f', sequence)
+return redis.call('XADD', KEYS[1], 'MINID', '~', ARGV[3], id, 'v', ARGV[2])
+`);
+
+function script(lua: string): Script {
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') };
+}

@@ -1,0 +1,244 @@
+/** Redis servers for the tests, in each layout, on free ports of the loopback address and in directories of their own. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Redis } from 'ioredis';
+import { findRedisBinary } from './redis-binary.ts';
+
+export interface RedisServer {
+  readonly port: number;
+  readonly url: string;
+  /** Sends one command, on a connection of its own. */
+  call(...command: [string, ...(string | number)[]]): Promise<unknown>;
+  /** Stops the process where it stands, as a hung machine does. */
+  freeze(): void;
+  thaw(): void;
+  /** Ends the process at once, keeping its directory. */
+  kill(): Promise<void>;
+  /** Starts it again, on the same port and directory. */
+  restart(): Promise<void>;
+  /** Ends it and deletes its directory. */
+  stop(): Promise<void>;
+}
+
+export interface RedisGroup {
+  readonly url: string;
+  readonly nodes: readonly RedisServer[];
+  stop(): Promise<void>;
+}
+
+/** One server. `settings` are lines of redis.conf. It keeps an append-only file unless told otherwise. */
+export async function startRedis(settings: readonly string[] = []): Promise<RedisServer> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await startOn(await freePort(), [...dataSettings, ...settings], []);
+    } catch (error) {
+      // Somebody may have taken the port between our looking and our starting.
+      if (attempt === 4) throw error;
+    }
+  }
+}
+
+const dataSettings = ['save ""', 'appendonly yes', 'appendfsync no'];
+
+/** Three masters that share the slots. */
+export async function startRedisCluster(): Promise<RedisGroup> {
+  const nodes = await Promise.all([0, 1, 2].map(startClusterNode));
+  const ports = nodes.map(({ node }) => node.port);
+  for (const [i, { node }] of nodes.entries()) {
+    await node.call('cluster', 'set-config-epoch', i + 1);
+    await node.call('cluster', 'addslotsrange', ...(slotRanges[i] ?? []));
+  }
+  for (const { node, busPort } of nodes.slice(1)) {
+    await nodes[0]?.node.call('cluster', 'meet', '127.0.0.1', node.port, busPort);
+  }
+  await until('the cluster is whole', async () => {
+    const infos = await Promise.all(
+      nodes.map(async ({ node }) => String(await node.call('cluster', 'info'))),
+    );
+    return infos.every(info => /cluster_state:ok/.test(info) && /cluster_known_nodes:3/.test(info));
+  });
+  return group(
+    `redis+cluster://${ports.map(port => `127.0.0.1:${port}`).join(',')}`,
+    nodes.map(({ node }) => node),
+  );
+}
+
+const slotRanges = [
+  [0, 5460],
+  [5461, 10_922],
+  [10_923, 16_383],
+];
+
+async function startClusterNode() {
+  const busPort = await freePort();
+  const settings = ['cluster-enabled yes', `cluster-port ${busPort}`, 'cluster-node-timeout 2000'];
+  return { busPort, node: await startRedis(settings) };
+}
+
+/** A master with a replica, and `sentinels` that watch them. The nodes are the master, the replica, the sentinels. */
+export async function startRedisSentinel(sentinels = 1): Promise<RedisGroup> {
+  const master = await startRedis();
+  const replica = await startRedis([`replicaof 127.0.0.1 ${master.port}`, 'repl-diskless-sync-delay 0']);
+  const quorum = Math.floor(sentinels / 2) + 1;
+  const watchers = await Promise.all(
+    Array.from({ length: sentinels }, () => startSentinel(master.port, quorum)),
+  );
+  await until('the sentinels know everybody', async () => {
+    const known = await Promise.all(watchers.map(knownTo));
+    return known.every(([replicas, others]) => replicas === '1' && others === String(sentinels - 1));
+  });
+  await until('the replica follows', async () => {
+    return /master_link_status:up/.test(String(await replica.call('info', 'replication')));
+  });
+  const hosts = watchers.map(({ port }) => `127.0.0.1:${port}`).join(',');
+  return group(`redis+sentinel://${hosts}/main`, [master, replica, ...watchers]);
+}
+
+async function startSentinel(masterPort: number, quorum: number): Promise<RedisServer> {
+  const settings = [
+    `sentinel monitor main 127.0.0.1 ${masterPort} ${quorum}`,
+    'sentinel down-after-milliseconds main 1000',
+    'sentinel failover-timeout main 3000',
+  ];
+  return startOn(await freePort(), settings, ['--sentinel']);
+}
+
+async function knownTo(sentinel: RedisServer): Promise<[unknown, unknown]> {
+  const reply = await sentinel.call('sentinel', 'master', 'main');
+  const fields = Array.isArray(reply) ? reply : [];
+  const field = (name: string) => fields[fields.indexOf(name) + 1];
+  return [field('num-slaves'), field('num-other-sentinels')];
+}
+
+function group(url: string, nodes: readonly RedisServer[]): RedisGroup {
+  return {
+    url,
+    nodes,
+    async stop() {
+      await Promise.all(nodes.map(node => node.stop()));
+    },
+  };
+}
+
+async function startOn(
+  port: number,
+  settings: readonly string[],
+  flags: readonly string[],
+): Promise<RedisServer> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'keyturn-redis-'));
+  const file = path.join(directory, 'redis.conf');
+  const own = [`port ${port}`, 'bind 127.0.0.1', `dir ${directory}`, 'daemonize no', 'loglevel warning'];
+  await writeFile(file, [...own, ...settings, ''].join('\n'));
+  let running = await launch(port, file, flags, directory);
+
+  const server: RedisServer = {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    call: (...command) => callOnce(port, command),
+    freeze: () => running.kill('SIGSTOP'),
+    thaw: () => running.kill('SIGCONT'),
+    kill: () => end(running),
+    async restart() {
+      running = await launch(port, file, flags, directory);
+    },
+    async stop() {
+      await end(running);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+  return server;
+}
+
+async function launch(
+  port: number,
+  file: string,
+  flags: readonly string[],
+  directory: string,
+): Promise<ChildProcess> {
+  const { command, env } = await (binary ??= findRedisBinary());
+  const child = spawn(command, [file, ...flags], { env: { ...process.env, ...env }, stdio: 'pipe' });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  endWithThisProcess(child, directory);
+  await until(`Redis answers on port ${port}`, async () => {
+    if (child.exitCode !== null) throw new Error(`Redis ended: ${output}`);
+    const reply = await callOnce(port, ['info', 'server']).catch(String);
+    // A stranger on our port is not our server; one that asks for a password is.
+    return String(reply).includes(`process_id:${child.pid}`) || String(reply).includes('NOAUTH');
+  });
+  return child;
+}
+
+let binary: ReturnType<typeof findRedisBinary> | undefined;
+
+function endWithThisProcess(child: ChildProcess, directory: string): void {
+  const endNow = () => {
+    child.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  };
+  process.setMaxListeners(50);
+  process.once('exit', endNow);
+  child.once('exit', () => process.off('exit', endNow));
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise(resolve => {
+    child.once('exit', resolve);
+  });
+  child.kill('SIGKILL');
+  await ended;
+}
+
+async function callOnce(port: number, [name, ...args]: [string, ...(string | number)[]]): Promise<unknown> {
+  const redis = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: null, ...impatient });
+  redis.on('error', () => undefined);
+  try {
+    await redis.connect();
+    return await redis.call(name, ...args);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+const impatient = {
+  connectTimeout: 1000,
+  commandTimeout: 3000,
+  enableReadyCheck: false,
+  protocol: 2,
+} as const;
+
+/** A port nobody listens on, which a cluster's bus can use too. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise(resolve => {
+    server.close(resolve);
+  });
+  if (typeof address !== 'object' || address === null) throw new Error('no free port');
+  return address.port;
+}
+
+/** Polls until `condition` holds. @throws Error after `timeout` milliseconds without it */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeout = 20_000,
+): Promise<void> {
+  const deadline = performance.now() + timeout;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`in vain we waited until ${what}`);
+    await new Promise(resolve => {
+      setTimeout(resolve, 25);
+    });
+  }
+}
