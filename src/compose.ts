@@ -44,7 +44,10 @@ export interface Foundation {
 }
 
 /** Opens the store. The embedded one is taken into service where it is new; Redis is only by `keyturn init`. */
-export async function openFoundation(settings: Settings, { logger, clock = Date.now }: Surroundings): Promise<Foundation> {
+export async function openFoundation(
+  settings: Settings,
+  { logger, clock = Date.now }: Surroundings,
+): Promise<Foundation> {
   const { redisUrl, dataDir } = settings;
   if (redisUrl === undefined) await openDataDirectory(dataDir);
   const onWarning = (warning: string) => logger.warn(warning);
@@ -63,7 +66,9 @@ async function openEmbedded(store: Store, settings: Settings, clock: Clock): Pro
   const { dataDir, signingAlg } = settings;
   const isNew = (await store.get('deployment')) === undefined;
   if (isNew && (await wasInService(dataDir))) {
-    throw new WrongSecrets(`the store in ${dataDir} was in service and is empty now: restore it, or begin anew in another directory`);
+    throw new WrongSecrets(
+      `the store in ${dataDir} was in service and is empty now: restore it, or begin anew in another directory`,
+    );
   }
   const vault = createVault(await openLocalSecrets(dataDir, settings, isNew));
   const records = createRecords(store, vault);
@@ -74,7 +79,8 @@ async function openEmbedded(store: Store, settings: Settings, clock: Clock): Pro
 }
 
 async function openShared(store: Store, { peppers, masterKey }: Settings, clock: Clock): Promise<Foundation> {
-  if (peppers === undefined || masterKey === undefined) throw new WrongSecrets('KEYTURN_PEPPER and KEYTURN_MASTER_KEY are needed');
+  if (peppers === undefined || masterKey === undefined)
+    throw new WrongSecrets('KEYTURN_PEPPER and KEYTURN_MASTER_KEY are needed');
   const vault = createVault({ peppers, masterKey });
   const records = createRecords(store, vault);
   const deployment = await readDeployment(records, vault);
@@ -82,7 +88,11 @@ async function openShared(store: Store, { peppers, masterKey }: Settings, clock:
 }
 
 /** Makes the first owner of a deployment, and of Redis the deployment itself: `keyturn init`. */
-export async function initialise(accountId: string, settings: Settings, foundation: Foundation): Promise<Initialised> {
+export async function initialise(
+  accountId: string,
+  settings: Settings,
+  foundation: Foundation,
+): Promise<Initialised> {
   const { records, vault, clock, store } = foundation;
   await prepareDeployment({ records, vault, clock, alg: settings.signingAlg });
   const { accounts } = createKeysAndAccounts(foundation, createLog(foundation));
@@ -100,7 +110,10 @@ export interface Service {
 }
 
 /** Opens the store, and serves. */
-export async function openService({ settings, catalogue }: LoadedSettings, surroundings: Surroundings): Promise<Service> {
+export async function openService(
+  { settings, catalogue }: LoadedSettings,
+  surroundings: Surroundings,
+): Promise<Service> {
   const { logger } = surroundings;
   let foundation = await openFoundation(settings, surroundings);
   const stop = new AbortController();
@@ -112,12 +125,22 @@ export async function openService({ settings, catalogue }: LoadedSettings, surro
   };
   try {
     const welcome = await welcomeOwner(settings, foundation);
-    let callback: ReturnType<ReturnType<typeof createApp>['callback']> = createInitialisingApp(logger).callback();
+    let callback: ReturnType<ReturnType<typeof createApp>['callback']> =
+      createInitialisingApp(logger).callback();
     let issuer = '';
     const server = await listen(settings, async port => {
       issuer = resolveIssuer(settings, port).issuer;
       const serve = async (epoch: string) => {
-        const app = await openApp({ settings, catalogue, port, epoch, foundation, logger, stop: stop.signal, running });
+        const app = await openApp({
+          settings,
+          catalogue,
+          port,
+          epoch,
+          foundation,
+          logger,
+          stop: stop.signal,
+          running,
+        });
         callback = app.callback();
       };
       if (foundation.epoch !== undefined) await serve(foundation.epoch);
@@ -145,18 +168,29 @@ async function welcomeOwner(settings: Settings, foundation: Foundation): Promise
   const owner = await initialise('owner', settings, foundation);
   if (owner.outcome !== 'initialised') return undefined;
   const { apiKeys } = createKeysAndAccounts(foundation, createLog(foundation));
-  const sample = await apiKeys.create({ name: 'Sample', feature: 'connections', owner: 'owner', status: 'active' });
+  const sample = await apiKeys.create({
+    name: 'Sample',
+    feature: 'connections',
+    owner: 'owner',
+    status: 'active',
+  });
   return { ownerKey: owner.accessKey.apiKey, sampleKey: sample.apiKey };
 }
 
-function createLog({ store, clock, epoch }: Foundation, onMalformedEntry: (id: string) => void = () => {}): RevocationLog {
+function createLog(
+  { store, clock, epoch }: Foundation,
+  onMalformedEntry: (id: string) => void = () => {},
+): RevocationLog {
   const confirm = async () => {
     if (epoch !== undefined) await confirmDeployment(store, epoch);
   };
   return createRevocationLog({ store, clock, confirm, monotonic: () => performance.now(), onMalformedEntry });
 }
 
-function createKeysAndAccounts(foundation: Foundation, revocationLog: RevocationLog): { apiKeys: ApiKeys; accounts: Accounts } {
+function createKeysAndAccounts(
+  foundation: Foundation,
+  revocationLog: RevocationLog,
+): { apiKeys: ApiKeys; accounts: Accounts } {
   const apiKeys = createApiKeys({ ...foundation, revocationLog });
   return { apiKeys, accounts: createAccounts({ ...foundation, apiKeys }) };
 }
@@ -180,12 +214,18 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
   const { issuer, audience } = resolveIssuer(settings, options.port);
 
   const signingKeys = await openSigningKeys({ records, vault, clock, alg: settings.signingAlg });
-  const revocationLog = createLog(foundation, id => logger.error({ entry: id }, 'an entry of the revocation log cannot be read'));
+  const revocationLog = createLog(foundation, id =>
+    logger.error({ entry: id }, 'an entry of the revocation log cannot be read'),
+  );
   await revocationLog.catchUp();
   options.running.push(follow(revocationLog, signingKeys, logger, options.stop));
 
   const { apiKeys, accounts } = createKeysAndAccounts(foundation, revocationLog);
-  const authenticator = createKeyAuthenticator({ apiKeys, vault, confirm: () => confirmDeployment(store, epoch) });
+  const authenticator = createKeyAuthenticator({
+    apiKeys,
+    vault,
+    confirm: () => confirmDeployment(store, epoch),
+  });
   const { revocations } = revocationLog;
   const verifier = createTokenVerifier({
     issuer,
@@ -225,14 +265,20 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
   return createApp(services);
 }
 
-async function findObstacle(store: Store, epoch: string, age: number, maxStaleness: number): Promise<string | undefined> {
+async function findObstacle(
+  store: Store,
+  epoch: string,
+  age: number,
+  maxStaleness: number,
+): Promise<string | undefined> {
   if (age > maxStaleness) return 'The revocation state is too old.';
   try {
     await store.check();
     await confirmDeployment(store, epoch);
     return undefined;
   } catch (error) {
-    if (error instanceof StoreUnavailable) return 'The store is not reachable, or is not the one this instance knows.';
+    if (error instanceof StoreUnavailable)
+      return 'The store is not reachable, or is not the one this instance knows.';
     throw error;
   }
 }
@@ -243,7 +289,12 @@ const followInterval = 100;
 const looksPerRefresh = 50;
 
 /** Keeps what this instance knows up to date. What fails is tried again; meanwhile the guard counts the age. */
-async function follow(log: RevocationLog, signingKeys: SigningKeys, logger: Logger, stop: AbortSignal): Promise<void> {
+async function follow(
+  log: RevocationLog,
+  signingKeys: SigningKeys,
+  logger: Logger,
+  stop: AbortSignal,
+): Promise<void> {
   let isAway = false;
   for (let look = 1; !stop.aborted; look += 1) {
     try {
@@ -266,7 +317,9 @@ async function waitForDeployment(
   stop: AbortSignal,
   serve: (epoch: string) => Promise<void>,
 ): Promise<void> {
-  logger.warn('the store holds no deployment: run "keyturn init" once; until then everything is answered with 503');
+  logger.warn(
+    'the store holds no deployment: run "keyturn init" once; until then everything is answered with 503',
+  );
   while (!stop.aborted) {
     try {
       const deployment = await readDeployment(records, vault);

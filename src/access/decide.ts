@@ -27,7 +27,12 @@ export interface Evidence {
 
 export type Decision =
   | { readonly allowed: true; readonly token: GenuineToken }
-  | { readonly allowed: false; readonly code: DenialCode; readonly detail?: string; readonly token?: GenuineToken };
+  | {
+      readonly allowed: false;
+      readonly code: DenialCode;
+      readonly detail?: string;
+      readonly token?: GenuineToken;
+    };
 
 /** Anything not plainly allowed is refused. */
 export function decideAccess(evidence: Evidence, demand: Demand): Decision {
@@ -39,17 +44,33 @@ export function decideAccess(evidence: Evidence, demand: Demand): Decision {
   if (evidence.revoked) return deny('token_revoked', token);
   if (evidence.stale) return deny('revocation_state_stale', token);
   if (!token.audiences.has(demand.audience)) {
-    return deny('audience_mismatch', token, `This resource is "${demand.audience}": request a token with that audience.`);
+    return deny(
+      'audience_mismatch',
+      token,
+      `This resource is "${demand.audience}": request a token with that audience.`,
+    );
   }
   const missing = demand.controllers.find(name => !allowsController(token.controllers, name));
   if (missing !== undefined) {
-    return deny('controller_not_allowed', token, `The API key may not use the controller "${missing}": allow it on the key, or use a key of another feature.`);
+    return deny(
+      'controller_not_allowed',
+      token,
+      `The API key may not use the controller "${missing}": allow it on the key, or use a key of another feature.`,
+    );
   }
   if (origin !== undefined && !allowsOrigin(token.origins, origin)) {
-    return deny('origin_not_allowed', token, "The request's origin is not among the CORS origins of the API key: add it there.");
+    return deny(
+      'origin_not_allowed',
+      token,
+      "The request's origin is not among the CORS origins of the API key: add it there.",
+    );
   }
   if (!containsScope(token.scopes, demand.scope)) {
-    return deny('insufficient_scope', token, `The scope "${demand.scope}" is needed: request it, or use a key of a feature that has it.`);
+    return deny(
+      'insufficient_scope',
+      token,
+      `The scope "${demand.scope}" is needed: request it, or use a key of a feature that has it.`,
+    );
   }
   return { allowed: true, token };
 }

@@ -8,7 +8,9 @@ export const longestToken = 8192;
 
 /** Whether the text is a compact JWS (RFC 7515 section 7.1), each part in canonical base64url. */
 export function isCanonicalToken(text: string): boolean {
-  return text.length <= longestToken && compactShape.test(text) && text.split('.').every(isCanonicalBase64url);
+  return (
+    text.length <= longestToken && compactShape.test(text) && text.split('.').every(isCanonicalBase64url)
+  );
 }
 
 /** The canonical spelling of a text that lenient readers may take for the same token. */

@@ -1,5 +1,12 @@
 /** Whether a token is genuine: signed by a key of this issuer, of the right type, complete and unspoilt. */
-import { type CryptoKey, errors, type JWTHeaderParameters, type JWTPayload, jwtVerify, type KeyObject } from 'jose';
+import {
+  type CryptoKey,
+  errors,
+  type JWTHeaderParameters,
+  type JWTPayload,
+  jwtVerify,
+  type KeyObject,
+} from 'jose';
 import { LRUCache } from 'lru-cache';
 import { type AccessTokenClaims, requiredClaims } from '../protocol/claims.ts';
 import { parseStrictJson } from '../protocol/json.ts';
@@ -84,9 +91,13 @@ function readPart(part: string): unknown {
   return parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(part, 'base64url')));
 }
 
-async function findKey(header: JWTHeaderParameters, options: VerifierOptions): Promise<VerificationKey | undefined> {
+async function findKey(
+  header: JWTHeaderParameters,
+  options: VerifierOptions,
+): Promise<VerificationKey | undefined> {
   const { alg, kid, typ } = header;
-  if (typeof kid !== 'string' || typeof typ !== 'string' || !acceptedTypes.has(typ.toLowerCase())) return undefined;
+  if (typeof kid !== 'string' || typeof typ !== 'string' || !acceptedTypes.has(typ.toLowerCase()))
+    return undefined;
   // RFC 7515 section 4.1.11: we understand no extension, so none may be critical.
   if ('crit' in header || 'b64' in header) return undefined;
   if (options.findKey(kid) === undefined) await options.refreshKeys?.(kid);
@@ -102,10 +113,14 @@ function timeOf(payload: JWTPayload): number {
 }
 
 /** What a library does not check: the types of the claims, and times that are whole, in order and not too far apart. */
-function isComplete(payload: JWTPayload, { now, longestLife }: VerifierOptions): payload is JWTPayload & AccessTokenClaims {
+function isComplete(
+  payload: JWTPayload,
+  { now, longestLife }: VerifierOptions,
+): payload is JWTPayload & AccessTokenClaims {
   const { iat, exp, nbf } = payload;
   if (!Number.isSafeInteger(iat) || !Number.isSafeInteger(exp)) return false;
-  if (nbf !== undefined && !(Number.isSafeInteger(nbf) && nbf <= now() / 1000 + clockSkewSeconds)) return false;
+  if (nbf !== undefined && !(Number.isSafeInteger(nbf) && nbf <= now() / 1000 + clockSkewSeconds))
+    return false;
   if (iat! > now() / 1000 + clockSkewSeconds || exp! <= iat! || exp! - iat! > longestLife) return false;
   const isString = (name: string) => typeof payload[name] === 'string' && payload[name] !== '';
   return (

@@ -16,7 +16,11 @@ export interface Connection {
 /** @throws {CommandFailed} where no key is set */
 export function readConnection(env: NodeJS.ProcessEnv): Connection {
   const { url, apiKey } = loadClientSettings(env);
-  if (apiKey === undefined) throw new CommandFailed('Set KEYTURN_API_KEY to an access key, or to an API key.', exitCodes.configuration);
+  if (apiKey === undefined)
+    throw new CommandFailed(
+      'Set KEYTURN_API_KEY to an access key, or to an API key.',
+      exitCodes.configuration,
+    );
   return { url, apiKey };
 }
 
@@ -36,7 +40,11 @@ export async function openAdminClient(env: NodeJS.ProcessEnv): Promise<AdminClie
       });
       const answer = (await response.json()) as Record<string, unknown>;
       if (response.ok) return answer;
-      throw new CommandFailed(String(answer['detail'] ?? answer['title'] ?? response.status), exitCodeOf(response.status));
+      const { detail } = answer;
+      throw new CommandFailed(
+        typeof detail === 'string' ? detail : `The answer was ${response.status}.`,
+        exitCodeOf(response.status),
+      );
     },
   };
 }

@@ -5,7 +5,14 @@ import { ConfigurationError, formatProblems } from '../config/problems.ts';
 import { WrongSecrets } from '../issuer/deployment.ts';
 import { StoreUnavailable } from '../store/store.ts';
 
-export const exitCodes = { ok: 0, failed: 1, usage: 2, unreachable: 69, notAuthorised: 77, configuration: 78 } as const;
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  unreachable: 69,
+  notAuthorised: 77,
+  configuration: 78,
+} as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
@@ -23,13 +30,20 @@ export class CommandFailed extends Error {
 /** @returns the exit code, and what to say; nothing where it was said already */
 export function explainFailure(error: unknown): { exitCode: ExitCode; message: string } {
   if (error instanceof CommandFailed) return { exitCode: error.exitCode, message: error.message };
-  if (error instanceof CommanderError) return { exitCode: error.exitCode === 0 ? exitCodes.ok : exitCodes.usage, message: '' };
-  if (error instanceof ConfigurationError) return { exitCode: exitCodes.configuration, message: formatProblems(error) };
+  if (error instanceof CommanderError)
+    return { exitCode: error.exitCode === 0 ? exitCodes.ok : exitCodes.usage, message: '' };
+  if (error instanceof ConfigurationError)
+    return { exitCode: exitCodes.configuration, message: formatProblems(error) };
   if (error instanceof WrongSecrets) return { exitCode: exitCodes.configuration, message: error.message };
-  if (error instanceof StoreUnavailable) return { exitCode: exitCodes.unreachable, message: `The store cannot be used: ${error.message}` };
+  if (error instanceof StoreUnavailable)
+    return { exitCode: exitCodes.unreachable, message: `The store cannot be used: ${error.message}` };
   if (error instanceof TokenRefused) return { exitCode: exitCodeOf(error.status), message: error.message };
-  if (isNetworkError(error)) return { exitCode: exitCodes.unreachable, message: `The server cannot be reached: ${reasonOf(error)}` };
-  return { exitCode: exitCodes.failed, message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  if (isNetworkError(error))
+    return { exitCode: exitCodes.unreachable, message: `The server cannot be reached: ${reasonOf(error)}` };
+  return {
+    exitCode: exitCodes.failed,
+    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  };
 }
 
 export function exitCodeOf(status: number): ExitCode {
@@ -43,5 +57,7 @@ function isNetworkError(error: unknown): error is TypeError {
 }
 
 function reasonOf({ cause }: TypeError): string {
-  return cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : 'no reason is known';
+  return cause instanceof Error
+    ? cause.message || String((cause as NodeJS.ErrnoException).code)
+    : 'no reason is known';
 }

@@ -27,9 +27,15 @@ function createProgram(terminal: Terminal): Command {
       writeOut: text => void terminal.stdout.write(text),
       writeErr: text => void terminal.stderr.write(text),
     })
-    .addHelpText('after', '\nKEYTURN_URL and KEYTURN_API_KEY say which server to talk to, and with which key.');
+    .addHelpText(
+      'after',
+      '\nKEYTURN_URL and KEYTURN_API_KEY say which server to talk to, and with which key.',
+    );
 
-  program.command('serve').description('run the service').action(() => serve(terminal));
+  program
+    .command('serve')
+    .description('run the service')
+    .action(() => serve(terminal));
 
   withSecret(program.command('init'))
     .description('make the first owner, straight in the store; works once per deployment')
@@ -87,5 +93,8 @@ function withJson(command: Command): Command {
 }
 
 function withSecret(command: Command): Command {
-  return withJson(command).option('--out <file>', 'write the secret to this new file (0600) instead of stdout');
+  return withJson(command).option(
+    '--out <file>',
+    'write the secret to this new file (0600) instead of stdout',
+  );
 }

@@ -1,6 +1,9 @@
 /** What the first start of an embedded store shows, once: two keys, and three commands that use them. */
 
-export function welcomeText(issuer: string, { ownerKey, sampleKey }: { ownerKey: string; sampleKey: string }): string {
+export function welcomeText(
+  issuer: string,
+  { ownerKey, sampleKey }: { ownerKey: string; sampleKey: string },
+): string {
   return `
 Keyturn is new here. These two keys are shown this once; only their hashes are kept.
 

@@ -66,10 +66,19 @@ function readAnswer(status: number, answer: Record<string, unknown>): TokenAnswe
   if (typeof access_token !== 'string' || typeof token_type !== 'string' || typeof expires_in !== 'number') {
     throw new TokenRefused(status, 'invalid_response', 'The answer is not that of an OAuth token endpoint.');
   }
-  return { accessToken: access_token, tokenType: token_type, expiresIn: expires_in, scope: String(scope ?? '') };
+  return {
+    accessToken: access_token,
+    tokenType: token_type,
+    expiresIn: expires_in,
+    scope: typeof scope === 'string' ? scope : '',
+  };
 }
 
 function refuse(status: number, { error, error_description }: Record<string, unknown>): never {
   const code = typeof error === 'string' ? error : 'invalid_response';
-  throw new TokenRefused(status, code, typeof error_description === 'string' ? error_description : `The answer was ${status}.`);
+  throw new TokenRefused(
+    status,
+    code,
+    typeof error_description === 'string' ? error_description : `The answer was ${status}.`,
+  );
 }

@@ -92,7 +92,10 @@ const ownMembers: ReadonlySet<string> = new Set(['href', 'ref', 'revision', 'mod
 
 const [standardLimit, longestPage, farthestOffset] = [100, 1000, 100_000];
 
-async function list({ route, parameters, path, query }: CollectionCall, options: CollectionsOptions): Promise<unknown> {
+async function list(
+  { route, parameters, path, query }: CollectionCall,
+  options: CollectionsOptions,
+): Promise<unknown> {
   const limit = Math.min(readCount(query, 'limit') ?? standardLimit, longestPage);
   const offset = Math.min(readCount(query, 'offset') ?? 0, farthestOffset);
   const set = indexName(route.collection, parameters);
@@ -162,7 +165,10 @@ async function update(call: CollectionCall, options: CollectionsOptions): Promis
     content: contentOf(call.body),
   };
   if (!(await options.store.replace(name, text, JSON.stringify(changed)))) {
-    throw new Problem('conflict', 'The document was changed by somebody else at the same moment: read it again.');
+    throw new Problem(
+      'conflict',
+      'The document was changed by somebody else at the same moment: read it again.',
+    );
   }
   return present(changed, options);
 }
@@ -170,7 +176,10 @@ async function update(call: CollectionCall, options: CollectionsOptions): Promis
 async function remove(call: CollectionCall, options: CollectionsOptions): Promise<unknown> {
   const { name, text, document } = await read(call, options);
   if (!(await options.store.remove(name, text))) {
-    throw new Problem('conflict', 'The document was changed by somebody else at the same moment: read it again.');
+    throw new Problem(
+      'conflict',
+      'The document was changed by somebody else at the same moment: read it again.',
+    );
   }
   await options.store.removeMember(indexName(call.route.collection, document.scope), indexMember(document));
   return present(document, options);
@@ -190,7 +199,10 @@ function decode(text: string): StoredDocument {
   return JSON.parse(text) as StoredDocument;
 }
 
-function present(document: StoredDocument, { baseUrl }: Pick<CollectionsOptions, 'baseUrl'>): Record<string, unknown> {
+function present(
+  document: StoredDocument,
+  { baseUrl }: Pick<CollectionsOptions, 'baseUrl'>,
+): Record<string, unknown> {
   return {
     archived: false,
     ...document.content,
@@ -208,7 +220,11 @@ function recordName(collection: string, ref: string): string {
 
 /** Parameters are the caller's words: encoded, so that a name stays within the store's alphabet and length. */
 function indexName(collection: string, scope: readonly string[]): string {
-  return ['documents', collection, ...scope.map(word => Buffer.from(word.slice(0, 100)).toString('base64url'))].join('/');
+  return [
+    'documents',
+    collection,
+    ...scope.map(word => Buffer.from(word.slice(0, 100)).toString('base64url')),
+  ].join('/');
 }
 
 /** Byte order is the order of creation. */

@@ -160,7 +160,10 @@ function isoTime(time: number | undefined): string | undefined {
 }
 
 /** Indexes first: an entry without a record is passed over, a record without an entry would be lost to every list. */
-async function createKey(input: NewApiKey, { store, records, vault, clock }: ApiKeysOptions): Promise<CreatedKey> {
+async function createKey(
+  input: NewApiKey,
+  { store, records, vault, clock }: ApiKeysOptions,
+): Promise<CreatedKey> {
   const id = randomUUID();
   const text: ApiKeyString = generateApiKey(id, randomBytes);
   const now = clock();
@@ -184,7 +187,7 @@ const longestWalk = 1000;
 async function listKeys(query: KeyQuery, { store, records, clock }: ApiKeysOptions): Promise<KeyPage> {
   const items: ApiKey[] = [];
   let after = query.cursor;
-  for (let walked = 0; walked < longestWalk; ) {
+  for (let walked = 0; walked < longestWalk;) {
     const members = await store.listMembers(keyIndex, { after, limit: query.limit, reverse: true });
     const page = await records.getMany<ApiKey>(members.map(member => recordName(member.slice(10))));
     for (const [place, stored] of page.entries()) {
@@ -209,7 +212,10 @@ function matches(key: ApiKey, { feature, owner, status, q }: KeyQuery, now: numb
  * The log first, the record after it: if the process dies in between, the tokens are dead and the key is not yet, and
  * the next call mends that. The other way round a key would be gone and its tokens alive.
  */
-async function revokeKey(id: string, { store, records, clock, revocationLog }: ApiKeysOptions): Promise<ApiKey> {
+async function revokeKey(
+  id: string,
+  { store, records, clock, revocationLog }: ApiKeysOptions,
+): Promise<ApiKey> {
   for (let attempt = 0; attempt < 10; attempt += 1) {
     const stored = await records.get<ApiKey>(recordName(id));
     if (stored === undefined) throw noSuchKey();
@@ -219,18 +225,25 @@ async function revokeKey(id: string, { store, records, clock, revocationLog }: A
     if (key.status === 'revoked') return key;
     const revoked: ApiKey = { ...key, status: 'revoked', version, updatedAt: clock() };
     if (!(await records.replace(recordName(id), stored, revoked))) continue;
-    await Promise.all((key.corsOrigins ?? []).map(origin => store.removeMember(originIndex, `${origin} ${id}`)));
+    await Promise.all(
+      (key.corsOrigins ?? []).map(origin => store.removeMember(originIndex, `${origin} ${id}`)),
+    );
     return revoked;
   }
   throw new StoreUnavailable('the key is being changed by others again and again');
 }
 
-async function* keysWithOrigin(origin: string, { store, records, clock }: ApiKeysOptions): AsyncGenerator<ApiKey> {
+async function* keysWithOrigin(
+  origin: string,
+  { store, records, clock }: ApiKeysOptions,
+): AsyncGenerator<ApiKey> {
   const prefix = `${origin} `;
   let after: string | undefined;
   for (;;) {
     const members = await store.listMembers(originIndex, { prefix, after, limit: 100 });
-    const page = await records.getMany<ApiKey>(members.map(member => recordName(member.slice(prefix.length))));
+    const page = await records.getMany<ApiKey>(
+      members.map(member => recordName(member.slice(prefix.length))),
+    );
     for (const stored of page) {
       if (stored !== undefined && statusOf(stored.value, clock()) === 'active') yield stored.value;
     }

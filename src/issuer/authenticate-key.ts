@@ -24,7 +24,11 @@ export interface KeyAuthenticatorOptions {
   readonly confirm: () => Promise<void>;
 }
 
-export function createKeyAuthenticator({ apiKeys, vault, confirm }: KeyAuthenticatorOptions): KeyAuthenticator {
+export function createKeyAuthenticator({
+  apiKeys,
+  vault,
+  confirm,
+}: KeyAuthenticatorOptions): KeyAuthenticator {
   return {
     async authenticate(text) {
       const presented = parseApiKey(text);

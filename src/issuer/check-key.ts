@@ -8,7 +8,8 @@ import { parseOriginList } from '../protocol/origin.ts';
 import { isScopeToken, scopesBeyond } from '../protocol/scope.ts';
 import type { NewApiKey } from './api-keys.ts';
 
-const text = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: '^[^\\u0000-\\u001f\\u007f]+$' });
+const text = (maxLength: number) =>
+  Type.String({ minLength: 1, maxLength, pattern: '^[^\\u0000-\\u001f\\u007f]+$' });
 const list = (maxLength: number, maxItems: number) =>
   Type.Union([Type.Array(Type.String({ maxLength }), { maxItems }), Type.String({ maxLength: 10_000 })]);
 
@@ -21,14 +22,25 @@ export const newKeySchema = Type.Object(
     allowedControllers: Type.Optional(list(500, 200)),
     corsOrigins: Type.Optional(list(300, 100)),
     impersonationUser: Type.Optional(text(256)),
-    customData: Type.Optional(Type.Record(text(100), Type.String({ maxLength: 2000 }), { maxProperties: 50 })),
+    customData: Type.Optional(
+      Type.Record(text(100), Type.String({ maxLength: 2000 }), { maxProperties: 50 }),
+    ),
     customDataInToken: Type.Optional(Type.Array(text(100), { maxItems: 50, uniqueItems: true })),
-    claims: Type.Optional(Type.Record(Type.String({ maxLength: 300 }), Type.Unknown(), { maxProperties: 20 })),
+    claims: Type.Optional(
+      Type.Record(Type.String({ maxLength: 300 }), Type.Unknown(), { maxProperties: 20 }),
+    ),
     audiences: Type.Optional(
-      Type.Array(Type.String({ pattern: '^[\\x21-\\x7e]{1,512}$' }), { minItems: 1, maxItems: 10, uniqueItems: true }),
+      Type.Array(Type.String({ pattern: '^[\\x21-\\x7e]{1,512}$' }), {
+        minItems: 1,
+        maxItems: 10,
+        uniqueItems: true,
+      }),
     ),
     doors: Type.Optional(
-      Type.Array(Type.Union([Type.Literal('token'), Type.Literal('sc_apikey')]), { minItems: 1, uniqueItems: true }),
+      Type.Array(Type.Union([Type.Literal('token'), Type.Literal('sc_apikey')]), {
+        minItems: 1,
+        uniqueItems: true,
+      }),
     ),
     owner: Type.Optional(text(200)),
     draft: Type.Optional(Type.Boolean()),
@@ -86,14 +98,18 @@ function describe(faults: readonly InvalidValue[]): string {
 function checkOrigins(list: string | readonly string[], complain: Complain): string[] {
   const { origins, invalid } = parseOriginList(list);
   for (const entry of invalid) {
-    complain('/corsOrigins', `"${entry}" is not an origin: write scheme, host and port alone, as https://www.example.com, or *.`);
+    complain(
+      '/corsOrigins',
+      `"${entry}" is not an origin: write scheme, host and port alone, as https://www.example.com, or *.`,
+    );
   }
   return origins;
 }
 
 function checkTime(pointer: string, time: string, complain: Complain): number {
   const milliseconds = Date.parse(time);
-  if (Number.isNaN(milliseconds)) complain(pointer, 'Write an RFC 3339 time with its offset, as 2030-01-31T12:00:00Z.');
+  if (Number.isNaN(milliseconds))
+    complain(pointer, 'Write an RFC 3339 time with its offset, as 2030-01-31T12:00:00Z.');
   return milliseconds;
 }
 
@@ -102,11 +118,13 @@ function checkAgainstFeature(key: NewApiKey, feature: Feature | undefined, compl
     complain('/feature', 'There is no such feature for API keys; GET /admin/features lists them.');
     return;
   }
-  for (const scope of key.scopes ?? []) if (!isScopeToken(scope)) complain('/scopes', `"${scope}" is not a scope.`);
+  for (const scope of key.scopes ?? [])
+    if (!isScopeToken(scope)) complain('/scopes', `"${scope}" is not a scope.`);
   const scopes = scopesBeyond(feature.scopes, key.scopes ?? []);
   if (scopes.length > 0) complain('/scopes', `The feature does not have ${scopes.join(', ')}.`);
   const controllers = controllersBeyond(feature.controllers, key.allowedControllers ?? []);
-  if (controllers.length > 0) complain('/allowedControllers', `The feature does not have ${controllers.join(', ')}.`);
+  if (controllers.length > 0)
+    complain('/allowedControllers', `The feature does not have ${controllers.join(', ')}.`);
 }
 
 /** Sitecore compares user names without regard to case; so must a list that forbids some. */
@@ -119,10 +137,12 @@ function checkUser(user: string | undefined, forbidden: readonly string[], compl
 
 function checkCustomData(key: NewApiKey, feature: Feature | undefined, complain: Complain): void {
   for (const name of feature?.requiredCustomData ?? []) {
-    if ((key.customData?.[name] ?? '') === '') complain(`/customData/${name}`, `Keys of this feature need "${name}".`);
+    if ((key.customData?.[name] ?? '') === '')
+      complain(`/customData/${name}`, `Keys of this feature need "${name}".`);
   }
   for (const name of key.customDataInToken ?? []) {
-    if (!Object.hasOwn(key.customData ?? {}, name)) complain('/customDataInToken', `customData has no "${name}".`);
+    if (!Object.hasOwn(key.customData ?? {}, name))
+      complain('/customDataInToken', `customData has no "${name}".`);
   }
 }
 
@@ -135,7 +155,8 @@ function checkClaims(claims: Readonly<Record<string, unknown>> | undefined, comp
 function checkPeriod({ notBefore, expiresAt }: NewApiKey, now: number, complain: Complain): void {
   if (expiresAt === undefined) return;
   if (expiresAt <= now) complain('/expiresAt', 'The time is past.');
-  if (notBefore !== undefined && expiresAt <= notBefore) complain('/expiresAt', 'The time is before notBefore.');
+  if (notBefore !== undefined && expiresAt <= notBefore)
+    complain('/expiresAt', 'The time is before notBefore.');
 }
 
 /** Characters of JSON: base64url makes a third more of it, and request headers end at 16 KiB, tokens at 8. */
@@ -145,8 +166,19 @@ function checkTokenSize(key: NewApiKey, feature: Feature | undefined, complain: 
   const data = (key.customDataInToken ?? []).map(name => key.customData?.[name]);
   const controllers = key.allowedControllers ?? feature?.controllers;
   const scopes = key.scopes ?? feature?.scopes;
-  const size = JSON.stringify([scopes, controllers, key.corsOrigins, key.claims, data, key.audiences, key.impersonationUser]).length;
+  const size = JSON.stringify([
+    scopes,
+    controllers,
+    key.corsOrigins,
+    key.claims,
+    data,
+    key.audiences,
+    key.impersonationUser,
+  ]).length;
   if (size > longestClaims) {
-    complain('', `The token would be too large for a header (${size} of ${longestClaims} characters): name fewer controllers, origins or claims.`);
+    complain(
+      '',
+      `The token would be too large for a header (${size} of ${longestClaims} characters): name fewer controllers, origins or claims.`,
+    );
   }
 }

@@ -87,7 +87,9 @@ export async function finishClaim(records: Records, id: string): Promise<boolean
 export async function confirmDeployment(store: Store, epoch: string): Promise<void> {
   const text = await store.get(recordName);
   if (text === undefined || !text.includes(`"epoch":"${epoch}"`)) {
-    throw new StoreUnavailable('the store is not the one that this instance was started on: it came back empty, or as another');
+    throw new StoreUnavailable(
+      'the store is not the one that this instance was started on: it came back empty, or as another',
+    );
   }
 }
 
@@ -95,5 +97,7 @@ const recordName = 'deployment';
 
 function explainWrongMasterKey(error: unknown): never {
   if (!(error instanceof RecordNotAuthentic)) throw error;
-  throw new WrongSecrets('the store was written under another master key than KEYTURN_MASTER_KEY', { cause: error });
+  throw new WrongSecrets('the store was written under another master key than KEYTURN_MASTER_KEY', {
+    cause: error,
+  });
 }

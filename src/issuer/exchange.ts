@@ -93,7 +93,10 @@ function refuseUnusable(key: ApiKey, request: TokenRequest, now: number): void {
   const reason = unusableBecause(key, now);
   if (reason !== undefined) throw badCredential(request, reason);
   if (!(key.doors ?? ['token']).includes('token')) {
-    throw new OAuthError('unauthorized_client', 'The API key was made for other doors than the token endpoint.');
+    throw new OAuthError(
+      'unauthorized_client',
+      'The API key was made for other doors than the token endpoint.',
+    );
   }
 }
 
@@ -101,7 +104,10 @@ async function readGrant(key: ApiKey, options: ExchangeOptions): Promise<Grant> 
   const account = key.account === undefined ? undefined : await options.accounts.find(key.account);
   const grant = resolveGrant(key, account?.value, options.catalogue, options);
   if (grant === undefined) {
-    throw new OAuthError('unauthorized_client', 'The feature or account of the API key does not exist any more.');
+    throw new OAuthError(
+      'unauthorized_client',
+      'The feature or account of the API key does not exist any more.',
+    );
   }
   return grant;
 }
@@ -114,7 +120,10 @@ function narrowScope(requested: string | undefined, grant: Grant): string {
   }
   const beyond = scopesBeyond(grant.scopes, scopes);
   if (beyond.length > 0) {
-    throw new OAuthError('invalid_scope', `The API key does not have the scope ${beyond.join(' ')}: ask for less, or leave scope out.`);
+    throw new OAuthError(
+      'invalid_scope',
+      `The API key does not have the scope ${beyond.join(' ')}: ask for less, or leave scope out.`,
+    );
   }
   return scopes.join(' ');
 }
@@ -127,20 +136,25 @@ function chooseAudience(
 ): string | readonly string[] {
   const beyond = requested.filter(audience => !audiences.includes(audience));
   if (beyond.length > 0) {
-    throw new OAuthError('invalid_target', `The API key may not have the audience ${beyond.join(' ')}: ask for another, or have it added to the key.`);
+    throw new OAuthError(
+      'invalid_target',
+      `The API key may not have the audience ${beyond.join(' ')}: ask for another, or have it added to the key.`,
+    );
   }
   const chosen = [...new Set(requested)];
   if (chosen.length > 1) return chosen;
   const [fallback] = audiences;
   const standard = audiences.includes(options.audience) ? options.audience : fallback;
   const audience = chosen[0] ?? standard;
-  if (audience === undefined) throw new OAuthError('invalid_target', 'The API key may not have any audience.');
+  if (audience === undefined)
+    throw new OAuthError('invalid_target', 'The API key may not have any audience.');
   return audience;
 }
 
 /** Seconds: never past the key's own expiry, and never none (a client would keep such a token for ever). */
 function lifeOf(key: ApiKey, now: number, request: TokenRequest, { tokenTtl }: ExchangeOptions): number {
-  const left = key.expiresAt === undefined ? Infinity : Math.floor(key.expiresAt / 1000) - Math.floor(now / 1000);
+  const left =
+    key.expiresAt === undefined ? Infinity : Math.floor(key.expiresAt / 1000) - Math.floor(now / 1000);
   if (left < 1) throw badCredential(request, unusableReasons.expired);
   return Math.min(key.tokenTtl ?? tokenTtl, left);
 }
@@ -154,7 +168,10 @@ interface TokenFacts {
   readonly life: number;
 }
 
-function claimsOf({ key, grant, scope, audience, now, life }: TokenFacts, options: ExchangeOptions): AccessTokenClaims {
+function claimsOf(
+  { key, grant, scope, audience, now, life }: TokenFacts,
+  options: ExchangeOptions,
+): AccessTokenClaims {
   const iat = Math.floor(now / 1000);
   const sub = grant.actsAs ?? key.id;
   const data = (key.customDataInToken ?? []).map(name => [name, key.customData?.[name] ?? '']);

@@ -41,5 +41,7 @@ export async function createFirstOwner(
   const claim = await claimDeployment(records, clock, patience);
   if (typeof claim === 'string') return { outcome: claim };
   const owner = await accounts.createOwner(accountId);
-  return (await finishClaim(records, claim.claim)) ? { outcome: 'initialised', ...owner } : { outcome: 'under way' };
+  return (await finishClaim(records, claim.claim))
+    ? { outcome: 'initialised', ...owner }
+    : { outcome: 'under way' };
 }

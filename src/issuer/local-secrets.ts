@@ -44,7 +44,8 @@ async function readSecret(file: string, mayMake: boolean): Promise<string> {
     if (!mayMake) throw new WrongSecrets(`${file} is missing: the store beside it cannot be used without it`);
     return makeSecret(file);
   }
-  if (((await stat(file)).mode & 0o077) !== 0) throw new WrongSecrets(`${file} may be read by others: chmod 600 it`);
+  if (((await stat(file)).mode & 0o077) !== 0)
+    throw new WrongSecrets(`${file} may be read by others: chmod 600 it`);
   return text.trim();
 }
 

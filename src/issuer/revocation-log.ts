@@ -85,7 +85,8 @@ function parseRevocation(text: string): Revocation | undefined {
     const entry = JSON.parse(text) as Partial<Record<string, unknown>>;
     const { client_id, min_key_version, until, jti, exp } = entry;
     if (typeof jti === 'string' && Number.isFinite(exp)) return { jti, exp: Number(exp) };
-    if (typeof client_id !== 'string' || !Number.isSafeInteger(min_key_version) || !Number.isFinite(until)) return undefined;
+    if (typeof client_id !== 'string' || !Number.isSafeInteger(min_key_version) || !Number.isFinite(until))
+      return undefined;
     return { client_id, min_key_version: Number(min_key_version), until: Number(until) };
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;

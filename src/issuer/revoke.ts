@@ -24,7 +24,13 @@ export interface RevokerOptions {
   readonly clock: Clock;
 }
 
-export function createRevoker({ authenticator, apiKeys, verifier, revocationLog, clock }: RevokerOptions): Revoker {
+export function createRevoker({
+  authenticator,
+  apiKeys,
+  verifier,
+  revocationLog,
+  clock,
+}: RevokerOptions): Revoker {
   return {
     async revoke(text) {
       const authentication = await authenticator.authenticate(text);

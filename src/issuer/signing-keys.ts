@@ -113,12 +113,23 @@ function verificationKey({ kid, alg, publicJwk }: SigningKeyRecord): Verificatio
   return { kid, alg, publicKey: createPublicKey({ key: publicJwk as JsonWebKey, format: 'jwk' }) };
 }
 
-async function generateSigningKey(vault: Vault, clock: Clock, alg: SigningAlgorithm): Promise<SigningKeyRecord> {
+async function generateSigningKey(
+  vault: Vault,
+  clock: Clock,
+  alg: SigningAlgorithm,
+): Promise<SigningKeyRecord> {
   const { publicKey, privateKey } = await generators[alg]();
   const bare = publicKey.export({ format: 'jwk' }) as JWK;
   const kid = await calculateJwkThumbprint(bare);
   const sealed = vault.seal(JSON.stringify(privateKey.export({ format: 'jwk' })), sealContext({ kid, alg }));
-  return { kid, alg, state: 'active', publicJwk: { ...bare, kid, alg, use: 'sig' }, sealed, createdAt: clock() };
+  return {
+    kid,
+    alg,
+    state: 'active',
+    publicJwk: { ...bare, kid, alg, use: 'sig' },
+    sealed,
+    createdAt: clock(),
+  };
 }
 
 const generate = promisify(generateKeyPair);

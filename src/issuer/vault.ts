@@ -2,7 +2,14 @@
  * The deployment's own secrets and all that is done with them: peppers hash API keys, the master key seals private
  * keys and authenticates records. Every purpose has a key of its own, derived from the master key.
  */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto';
 
 export interface Vault {
   /** The id of the pepper that new hashes are made with. Reveals nothing of the pepper. */
@@ -95,7 +102,9 @@ function seal(key: Buffer, plaintext: string, context: string): string {
 function unseal(key: Buffer, sealed: string, context: string): string {
   const bytes = Buffer.from(sealed, 'base64url');
   if (bytes.length < nonceLength + tagLength) throw new VaultError('the sealed text is too short');
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, nonceLength), { authTagLength: tagLength });
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, nonceLength), {
+    authTagLength: tagLength,
+  });
   decipher.setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(nonceLength, nonceLength + tagLength));
   try {
     const text = decipher.update(bytes.subarray(nonceLength + tagLength));

@@ -1,7 +1,12 @@
 /** How a guard's refusal is answered: the same status, headers and body in every framework. */
 import type { Decision } from '../access/decide.ts';
 import { retryAfterSeconds } from '../protocol/errors.ts';
-import { bearerChallenge, type ProblemDocument, problemDocument, problemMediaType } from '../protocol/problem-document.ts';
+import {
+  bearerChallenge,
+  type ProblemDocument,
+  problemDocument,
+  problemMediaType,
+} from '../protocol/problem-document.ts';
 
 export interface DenialResponse {
   readonly status: number;
@@ -16,7 +21,10 @@ export interface DenialContext {
   readonly scope: string;
 }
 
-export function denialResponse(denial: Decision & { allowed: false }, context: DenialContext): DenialResponse {
+export function denialResponse(
+  denial: Decision & { allowed: false },
+  context: DenialContext,
+): DenialResponse {
   const body = problemDocument(denial.code, denial.detail);
   const challenge = bearerChallenge(denial.code, context);
   return {

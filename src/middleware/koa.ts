@@ -54,7 +54,11 @@ function countOtherCredentials({ req, querystring }: Pick<Context, 'req' | 'quer
   return others;
 }
 
-function refuse(ctx: Pick<Context, 'status' | 'set' | 'body'>, denial: Decision & { allowed: false }, context: { resourceMetadata: string; scope: string }): void {
+function refuse(
+  ctx: Pick<Context, 'status' | 'set' | 'body'>,
+  denial: Decision & { allowed: false },
+  context: { resourceMetadata: string; scope: string },
+): void {
   const { status, headers, body } = denialResponse(denial, context);
   ctx.status = status;
   ctx.set(headers);

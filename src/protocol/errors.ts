@@ -69,7 +69,8 @@ export const problems: Record<ProblemCode, ErrorRow> = {
   credential_missing: {
     status: 401,
     title: 'A credential is required',
-    detail: 'Send an access token as "Authorization: Bearer <token>"; POST /oauth/token issues one for an API key.',
+    detail:
+      'Send an access token as "Authorization: Bearer <token>"; POST /oauth/token issues one for an API key.',
     log: 'no credential was sent',
   },
   several_credentials: {
@@ -93,7 +94,8 @@ export const problems: Record<ProblemCode, ErrorRow> = {
   token_revoked: {
     status: 401,
     title: 'The access token has been revoked',
-    detail: 'The token, or the API key behind it, was revoked or changed. Request a new token at POST /oauth/token.',
+    detail:
+      'The token, or the API key behind it, was revoked or changed. Request a new token at POST /oauth/token.',
     log: 'the token or its key was revoked',
   },
   audience_mismatch: {
@@ -229,7 +231,9 @@ export class OAuthError extends Error {
   constructor(code: OAuthErrorCode, description: string, options: { status?: number; cause?: unknown } = {}) {
     super(`${code}: ${description}`, { cause: options.cause });
     this.code = code;
-    this.description = description.slice(0, longestDescription).replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?');
+    this.description = description
+      .slice(0, longestDescription)
+      .replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?');
     this.status = options.status ?? oauthErrors[code].status;
   }
 }

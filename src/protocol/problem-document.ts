@@ -29,7 +29,10 @@ export interface Challenge {
 }
 
 /** The `WWW-Authenticate` value of a denial; undefined where the status asks for none. */
-export function bearerChallenge(code: DenialCode, { resourceMetadata, scope }: Challenge): string | undefined {
+export function bearerChallenge(
+  code: DenialCode,
+  { resourceMetadata, scope }: Challenge,
+): string | undefined {
   const error = challengeErrors[code];
   if (error === undefined) return undefined;
   const parameters = [

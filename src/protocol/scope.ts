@@ -25,7 +25,10 @@ export function scopesBeyond(granted: readonly string[], wanted: readonly string
  */
 export function intersectScopes(one: readonly string[], other: readonly string[]): string[] {
   const [first, second] = [new Set(one), new Set(other)];
-  const common = [...one.filter(s => containsScope(second, s)), ...other.filter(s => containsScope(first, s))];
+  const common = [
+    ...one.filter(s => containsScope(second, s)),
+    ...other.filter(s => containsScope(first, s)),
+  ];
   return [...new Set(common)];
 }
 

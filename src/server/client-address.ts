@@ -14,7 +14,10 @@ export function createClientAddress(trustedProxies: readonly string[]): ClientAd
   return req => {
     let address = plainAddress(req.socket.remoteAddress ?? '');
     if (trustedProxies.length === 0) return address;
-    const hops = (req.headers['x-forwarded-for'] as string | undefined)?.split(',').map(hop => plainAddress(hop.trim())) ?? [];
+    const hops =
+      (req.headers['x-forwarded-for'] as string | undefined)
+        ?.split(',')
+        .map(hop => plainAddress(hop.trim())) ?? [];
     while (isListed(trusted, address)) {
       const hop = hops.pop();
       if (hop === undefined || isIP(hop) === 0) return address;

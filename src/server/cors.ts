@@ -68,7 +68,12 @@ function allow(ctx: AppContext, origin: string): void {
 type OriginUnion = (origin: string, controller: string) => Promise<boolean>;
 
 /** Whether the page may read this answer: by the caller's own origins, or where nobody is known, by the union. */
-async function mayRead(ctx: AppContext, origin: string, controller: string, union: OriginUnion): Promise<boolean> {
+async function mayRead(
+  ctx: AppContext,
+  origin: string,
+  controller: string,
+  union: OriginUnion,
+): Promise<boolean> {
   const { decision } = ctx.state;
   if (decision?.token !== undefined) return allowsOrigin(decision.token.origins, origin);
   try {
@@ -128,5 +133,8 @@ function isUsable(key: ApiKey, now: number): boolean {
 function mayUse(key: ApiKey, controller: string, { features }: Catalogue): boolean {
   const feature = features.get(key.feature ?? '');
   if (feature === undefined) return false;
-  return allowsController(new Set(effectiveControllers(key.allowedControllers, feature.controllers)), controller);
+  return allowsController(
+    new Set(effectiveControllers(key.allowedControllers, feature.controllers)),
+    controller,
+  );
 }

@@ -7,7 +7,12 @@ import { StoreUnavailable } from '../store/store.ts';
 import type { AppState } from './context.ts';
 
 /** Paths whose errors are read by OAuth clients: JSON with `error`, never problem+json. */
-const oauthPaths: ReadonlySet<string> = new Set(['/oauth/token', '/v2/oauth/token', '/oauth/revoke', '/oauth/introspect']);
+const oauthPaths: ReadonlySet<string> = new Set([
+  '/oauth/token',
+  '/v2/oauth/token',
+  '/oauth/revoke',
+  '/oauth/introspect',
+]);
 
 export function createErrorHandler(logger: Logger): Middleware<AppState> {
   return async (ctx, next) => {
@@ -32,7 +37,9 @@ function translate(error: unknown, isOAuth: boolean): OAuthError | Problem {
 
 function asOAuth(error: unknown): OAuthError {
   if (error instanceof StoreUnavailable) {
-    return new OAuthError('temporarily_unavailable', 'The store is not reachable: try again.', { cause: error });
+    return new OAuthError('temporarily_unavailable', 'The store is not reachable: try again.', {
+      cause: error,
+    });
   }
   if (error instanceof Problem) {
     const code = error.status === 503 ? 'temporarily_unavailable' : 'invalid_request';
@@ -44,14 +51,18 @@ function asOAuth(error: unknown): OAuthError {
 type Context = ParameterizedContext<AppState>;
 
 function report(logger: Logger, ctx: Context, error: unknown): void {
-  logger.error({ requestId: ctx.state.requestId, err: error }, error instanceof StoreUnavailable ? 'the store is away' : 'request failed');
+  logger.error(
+    { requestId: ctx.state.requestId, err: error },
+    error instanceof StoreUnavailable ? 'the store is away' : 'request failed',
+  );
 }
 
 function answerOAuth(ctx: Context, error: OAuthError): void {
   ctx.state.code = error.code;
   ctx.status = error.status;
   ctx.set('Cache-Control', 'no-store');
-  if (error.status === 503 || error.status === 429) ctx.set('Retry-After', String(ctx.response.get('Retry-After') || retryAfterSeconds));
+  if (error.status === 503 || error.status === 429)
+    ctx.set('Retry-After', String(ctx.response.get('Retry-After') || retryAfterSeconds));
   if (error.status === 413) ctx.set('Connection', 'close');
   if (error.status === 401 && /^basic\b/i.test(ctx.get('Authorization'))) {
     const challenge = `Basic realm="keyturn", error="${error.code}", error_description="${error.description}"`;

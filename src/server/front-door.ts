@@ -19,7 +19,8 @@ export function createFrontDoor(): Middleware {
 
 /** Origin-form alone (RFC 9112 section 3.2.1): absolute-form and `*` are a proxy's business, and we are none. */
 function checkTarget({ url = '' }: IncomingMessage): void {
-  if (!url.startsWith('/')) throw new Problem('malformed_request', 'Send the path alone as the request target.');
+  if (!url.startsWith('/'))
+    throw new Problem('malformed_request', 'Send the path alone as the request target.');
   if (/%(?![0-9a-f]{2})/i.test(url) || /[^\x21-\x7e]/.test(url)) {
     throw new Problem('malformed_request', 'The request target is not well percent-encoded.');
   }
@@ -27,14 +28,18 @@ function checkTarget({ url = '' }: IncomingMessage): void {
 
 function checkHeaders({ rawHeaders }: IncomingMessage): void {
   if (rawHeaders.length > mostHeaders * 2) {
-    throw new Problem('too_many_headers', `Send at most ${mostHeaders} header fields.`, { headers: { Connection: 'close' } });
+    throw new Problem('too_many_headers', `Send at most ${mostHeaders} header fields.`, {
+      headers: { Connection: 'close' },
+    });
   }
   const seen = new Set<string>();
   for (let place = 0; place < rawHeaders.length; place += 2) {
     const name = rawHeaders[place]!.toLowerCase();
     if (!singular.has(name)) continue;
-    if (seen.has(name)) throw new Problem('malformed_request', `The header field ${name} stands twice: send it once.`);
-    if (name === 'host' && rawHeaders[place + 1] === '') throw new Problem('malformed_request', 'The Host field is empty.');
+    if (seen.has(name))
+      throw new Problem('malformed_request', `The header field ${name} stands twice: send it once.`);
+    if (name === 'host' && rawHeaders[place + 1] === '')
+      throw new Problem('malformed_request', 'The Host field is empty.');
     seen.add(name);
   }
 }

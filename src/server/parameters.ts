@@ -24,7 +24,10 @@ export async function readParameters(req: IncomingMessage, querystring: string):
   const type = mediaType(req);
   const isForm = type === 'application/x-www-form-urlencoded';
   if ((!isForm && type !== 'application/json') || !isUtf8(req)) {
-    throw new OAuthError('invalid_request', 'Send the parameters as application/x-www-form-urlencoded or as application/json, in UTF-8.');
+    throw new OAuthError(
+      'invalid_request',
+      'Send the parameters as application/x-www-form-urlencoded or as application/json, in UTF-8.',
+    );
   }
   const text = await readText(req, longestBody).catch(asOAuthError);
   return collect(isForm ? formEntries(text) : jsonEntries(text));
@@ -53,7 +56,9 @@ function formEntries(text: string): Iterable<[string, string]> {
 function jsonEntries(text: string): [string, string][] {
   const members = Object.entries(parseObject(text));
   if (members.length > mostParameters) throw tooMany();
-  return members.flatMap(([name, value]) => valuesOf(name, value).map((item): [string, string] => [name, item]));
+  return members.flatMap(([name, value]) =>
+    valuesOf(name, value).map((item): [string, string] => [name, item]),
+  );
 }
 
 function parseObject(text: string): object {
@@ -69,7 +74,8 @@ function parseObject(text: string): object {
 /** Members of other names may be anything: they are ignored. */
 function valuesOf(name: string, value: unknown): string[] {
   if (typeof value === 'string') return [value];
-  if (several.has(name) && Array.isArray(value) && value.every(item => typeof item === 'string')) return value;
+  if (several.has(name) && Array.isArray(value) && value.every(item => typeof item === 'string'))
+    return value;
   if (!known.has(name)) return [];
   throw new OAuthError('invalid_request', `The member ${name} has to be a string.`);
 }

@@ -12,7 +12,9 @@ import { parseStrictJson } from '../protocol/json.ts';
 export async function readText(req: IncomingMessage, limit: number): Promise<string> {
   const encoding = req.headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-    throw new Problem('unsupported_media_type', 'Send the body without Content-Encoding.', { headers: closing });
+    throw new Problem('unsupported_media_type', 'Send the body without Content-Encoding.', {
+      headers: closing,
+    });
   }
   if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
   const bytes = await collect(req, limit);

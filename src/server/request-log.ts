@@ -14,7 +14,8 @@ export function createRequestLog(logger: Logger, addressOf: ClientAddress): Midd
     try {
       await next();
     } finally {
-      if (logger.isLevelEnabled('info')) logger.info(describe(ctx.state, ctx, performance.now() - startedAt), 'request');
+      if (logger.isLevelEnabled('info'))
+        logger.info(describe(ctx.state, ctx, performance.now() - startedAt), 'request');
     }
   };
 }
@@ -22,7 +23,10 @@ export function createRequestLog(logger: Logger, addressOf: ClientAddress): Midd
 /** The address with every secret cut out: known parameters, and whatever looks like a key or a token. */
 export function redactUrl(url: string): string {
   return url
-    .replaceAll(/([?&](?:sc_apikey|access_token|client_secret|subject_token|token|client_assertion|code)=)[^&#]*/gi, '$1[redacted]')
+    .replaceAll(
+      /([?&](?:sc_apikey|access_token|client_secret|subject_token|token|client_assertion|code)=)[^&#]*/gi,
+      '$1[redacted]',
+    )
     .replaceAll(/kt_[0-9a-f]{32}_[0-9A-Za-z]+/gi, '[redacted]')
     .replaceAll(/eyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[redacted]');
 }

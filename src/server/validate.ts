@@ -14,16 +14,22 @@ addFormats.default(ajv);
  */
 export function compileSchema<T extends TSchema>(schema: T) {
   const validate = ajv.compile<Static<T>>(schema);
-  return (value: unknown, code: 'validation_failed' | 'malformed_request' = 'validation_failed'): Static<T> => {
+  return (
+    value: unknown,
+    code: 'validation_failed' | 'malformed_request' = 'validation_failed',
+  ): Static<T> => {
     if (validate(value)) return value;
     const errors = (validate.errors ?? []).map(describe);
-    throw new Problem(code, errors.map(({ pointer, detail }) => `${pointer}: ${detail}`).join('; '), { errors });
+    throw new Problem(code, errors.map(({ pointer, detail }) => `${pointer}: ${detail}`).join('; '), {
+      errors,
+    });
   };
 }
 
 function describe({ instancePath, message, keyword, params }: ErrorObject): InvalidValue {
   const extra = keyword === 'additionalProperties' ? `/${String(params['additionalProperty'])}` : '';
   const missing = keyword === 'required' ? `/${String(params['missingProperty'])}` : '';
-  const detail = extra !== '' ? 'is not known' : missing !== '' ? 'is required' : (message ?? 'is not acceptable');
+  const detail =
+    extra !== '' ? 'is not known' : missing !== '' ? 'is required' : (message ?? 'is not acceptable');
   return { pointer: instancePath + extra + missing, detail };
 }

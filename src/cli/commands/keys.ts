@@ -41,15 +41,17 @@ export interface ListKeysOptions extends OutputOptions {
 export async function listKeys(terminal: Terminal, options: ListKeysOptions): Promise<void> {
   const admin = await openAdminClient(terminal.env);
   const { feature, owner, status, query } = options;
-  const filters = Object.entries({ feature, owner, status, q: query }).filter(([, value]) => value !== undefined);
+  const filters = Object.entries({ feature, owner, status, q: query }).filter(
+    ([, value]) => value !== undefined,
+  );
   const items: Record<string, unknown>[] = [];
-  let cursor: unknown = null;
+  let cursor: string | null = null;
   do {
     const search = new URLSearchParams([...(filters as [string, string][]), ['limit', '100']]);
-    if (cursor !== null) search.set('cursor', String(cursor));
-    const page = await admin.call('GET', `/admin/keys?${search}`);
+    if (cursor !== null) search.set('cursor', cursor);
+    const page = await admin.call('GET', `/admin/keys?${search.toString()}`);
     items.push(...(page['items'] as Record<string, unknown>[]));
-    cursor = page['next'];
+    cursor = page['next'] as string | null;
   } while (cursor !== null);
   if (options.json === true) printJson(terminal, items);
   else for (const key of items) print(terminal, keyLine(key));
@@ -72,7 +74,9 @@ function keyBody(options: CreateKeyOptions): Record<string, unknown> {
     ...(scope && { scopes: scope }),
     ...(controllers !== undefined && { allowedControllers: controllers }),
     ...(origins !== undefined && { corsOrigins: origins }),
-    ...(customData && { customData: Object.fromEntries(customData.map(pair => splitPair('--custom-data', pair))) }),
+    ...(customData && {
+      customData: Object.fromEntries(customData.map(pair => splitPair('--custom-data', pair))),
+    }),
     ...(claim && { claims: Object.fromEntries(claim.map(readClaim)) }),
     ...(audience && { audiences: audience }),
     ...(door && { doors: door }),

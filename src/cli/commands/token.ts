@@ -3,9 +3,17 @@ import { requestToken } from '../../client/request-token.ts';
 import { readConnection } from '../admin-client.ts';
 import { handOver, type OutputOptions, type Terminal } from '../terminal.ts';
 
-export async function token(terminal: Terminal, options: OutputOptions & { scope?: string; audience?: string }): Promise<void> {
+export async function token(
+  terminal: Terminal,
+  options: OutputOptions & { scope?: string; audience?: string },
+): Promise<void> {
   const { url, apiKey } = readConnection(terminal.env);
-  const answer = await requestToken({ issuer: url, apiKey, scope: options.scope, audience: options.audience });
+  const answer = await requestToken({
+    issuer: url,
+    apiKey,
+    scope: options.scope,
+    audience: options.audience,
+  });
   const rest = { tokenType: answer.tokenType, expiresIn: answer.expiresIn, scope: answer.scope };
   await handOver(terminal, options, 'accessToken', answer.accessToken, rest);
 }

@@ -32,7 +32,9 @@ const querySchema = Type.Object(
     feature: Type.Optional(Type.String({ maxLength: 100 })),
     owner: Type.Optional(Type.String({ maxLength: 200 })),
     status: Type.Optional(
-      Type.Union((['draft', 'active', 'disabled', 'expired', 'revoked'] as const).map(status => Type.Literal(status))),
+      Type.Union(
+        (['draft', 'active', 'disabled', 'expired', 'revoked'] as const).map(status => Type.Literal(status)),
+      ),
     ),
     q: Type.Optional(Type.String({ maxLength: 200 })),
   },
@@ -82,7 +84,10 @@ function noSuchOwner(): Problem {
 }
 
 function readQuery(querystring: string): KeyQuery {
-  const query: Static<typeof querySchema> = checkQuery(Object.fromEntries(new URLSearchParams(querystring)), 'malformed_request');
+  const query: Static<typeof querySchema> = checkQuery(
+    Object.fromEntries(new URLSearchParams(querystring)),
+    'malformed_request',
+  );
   return { ...query, limit: Number(query.limit ?? 50) };
 }
 

@@ -13,7 +13,8 @@ export function createRevocationEndpoint(revoker: Revoker, authenticator: KeyAut
     const credentials = readClientCredentials(ctx.req.headers.authorization, parameters);
     if (credentials !== undefined) await checkCredentials(credentials, authenticator);
     const token = parameters.get('token');
-    if (token === undefined) throw new OAuthError('invalid_request', 'Send the token, or the API key, as token.');
+    if (token === undefined)
+      throw new OAuthError('invalid_request', 'Send the token, or the API key, as token.');
     const revoked = await revoker.revoke(token);
     if (revoked !== undefined) ctx.state.clientId = revoked.clientId;
     ctx.set('Cache-Control', 'no-store');
@@ -23,9 +24,16 @@ export function createRevocationEndpoint(revoker: Revoker, authenticator: KeyAut
   };
 }
 
-async function checkCredentials({ secret, clientId }: ClientCredentials, authenticator: KeyAuthenticator): Promise<void> {
+async function checkCredentials(
+  { secret, clientId }: ClientCredentials,
+  authenticator: KeyAuthenticator,
+): Promise<void> {
   const authentication = await authenticator.authenticate(secret);
   const named = clientId === undefined ? undefined : (parseGuid(clientId) ?? 'none');
-  if (authentication.outcome === 'genuine' && (named === undefined || named === authentication.presented.id)) return;
-  throw new OAuthError('invalid_client', 'The client credentials are not valid; none are needed to revoke what you hold.');
+  if (authentication.outcome === 'genuine' && (named === undefined || named === authentication.presented.id))
+    return;
+  throw new OAuthError(
+    'invalid_client',
+    'The client credentials are not valid; none are needed to revoke what you hold.',
+  );
 }

@@ -41,14 +41,20 @@ type Credential = Pick<TokenRequest, 'secret' | 'clientId' | 'door'>;
 function clientSecret(authorization: string | undefined, parameters: Parameters): Credential {
   const credentials = readClientCredentials(authorization, parameters);
   if (credentials !== undefined) return { ...credentials, door: 'client_secret' };
-  throw new OAuthError('invalid_client', 'Send the API key: as client_secret, or as the password of HTTP Basic.');
+  throw new OAuthError(
+    'invalid_client',
+    'Send the API key: as client_secret, or as the password of HTTP Basic.',
+  );
 }
 
 /** RFC 8693 section 2.1. Client authentication is not needed, for the subject is the client; if sent, it must be it. */
 function subjectToken(authorization: string | undefined, parameters: Parameters): Credential {
   const secret = parameters.get('subject_token');
   if (secret === undefined || parameters.get('subject_token_type') !== apiKeyType) {
-    throw new OAuthError('invalid_request', `Send the API key as subject_token, with subject_token_type ${apiKeyType}.`);
+    throw new OAuthError(
+      'invalid_request',
+      `Send the API key as subject_token, with subject_token_type ${apiKeyType}.`,
+    );
   }
   if (!issuedTypes.has(parameters.get('requested_token_type') ?? accessTokenType)) {
     throw new OAuthError('invalid_request', `Only ${accessTokenType} can be requested.`);
@@ -58,7 +64,10 @@ function subjectToken(authorization: string | undefined, parameters: Parameters)
   }
   const client = readClientCredentials(authorization, parameters);
   if (client !== undefined && client.secret !== secret) {
-    throw new OAuthError('invalid_request', 'The client credentials and the subject_token have to be the same API key.');
+    throw new OAuthError(
+      'invalid_request',
+      'The client credentials and the subject_token have to be the same API key.',
+    );
   }
   return { secret, clientId: client?.clientId ?? parameters.get('client_id'), door: 'subject_token' };
 }
@@ -82,7 +91,9 @@ async function slowDownFailures(
     throttle.fail(address);
     if (seconds === 0) throw error;
     onWait(seconds);
-    throw new OAuthError('temporarily_unavailable', 'Too many failed attempts from this address.', { status: 429 });
+    throw new OAuthError('temporarily_unavailable', 'Too many failed attempts from this address.', {
+      status: 429,
+    });
   }
 }
 

@@ -28,11 +28,11 @@ export function addResourceRoutes(router: Router<AppState>, options: ResourceOpt
     for (const route of controller.routes) {
       const demand = demandOf(controller, route, options.audience);
       const { cors, guarded } = options;
-      router.register(route.path, [...route.methods], [
-        cors.answers(controller.name),
-        guarded(demand),
-        answerOf(controller, route, options),
-      ]);
+      router.register(
+        route.path,
+        [...route.methods],
+        [cors.answers(controller.name), guarded(demand), answerOf(controller, route, options)],
+      );
       const path = paths.get(route.path) ?? { controllers: new Set(), methods: new Set() };
       path.controllers.add(controller.name);
       for (const method of route.methods) path.methods.add(method);
@@ -54,7 +54,10 @@ function demandOf(controller: Controller, { scope, graphqlPath }: Route, standar
 function answerOf(controller: Controller, route: Route, { collections }: ResourceOptions): AppMiddleware {
   if (controller.collection === undefined || route.collection === undefined) {
     return () => {
-      throw new Problem('not_implemented', 'This controller is answered by an upstream, which this version does not do.');
+      throw new Problem(
+        'not_implemented',
+        'This controller is answered by an upstream, which this version does not do.',
+      );
     };
   }
   return answerFromCollection(controller, route, collections);
@@ -63,7 +66,11 @@ function answerOf(controller: Controller, route: Route, { collections }: Resourc
 /** Bytes: templates hold whole pages. */
 const longestBody = 1_048_576;
 
-function answerFromCollection(controller: CollectionController, route: CollectionRoute, collections: Collections): AppMiddleware {
+function answerFromCollection(
+  controller: CollectionController,
+  route: CollectionRoute,
+  collections: Collections,
+): AppMiddleware {
   const ownPath = itemPathOf(controller, route);
   return async ctx => {
     const { status, body } = await collections.answer({
@@ -94,7 +101,11 @@ function itemPathOf({ routes }: CollectionController, { collection }: Collection
 async function readResource(ctx: AppContext): Promise<Record<string, unknown>> {
   if (ctx.method === 'GET' || ctx.method === 'HEAD' || ctx.method === 'DELETE') return {};
   const type = mediaType(ctx.req);
-  if (type !== undefined && type !== 'application/x-www-form-urlencoded' && !/^application\/(?:[\w.-]+\+)?json$/.test(type)) {
+  if (
+    type !== undefined &&
+    type !== 'application/x-www-form-urlencoded' &&
+    !/^application\/(?:[\w.-]+\+)?json$/.test(type)
+  ) {
     throw new Problem('unsupported_media_type');
   }
   return readJsonObject(ctx.req, longestBody);
