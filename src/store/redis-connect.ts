@@ -28,9 +28,15 @@ export async function connectRedis(
     return { client, lastError };
   } catch (error) {
     client.disconnect();
-    if (error instanceof StoreUnavailable) throw error;
-    throw new StoreUnavailable(`Redis: ${messageOf(error)}`, { cause: error });
+    throw unavailable(error);
   }
+}
+
+export function unavailable(error: unknown): StoreUnavailable {
+  if (error instanceof StoreUnavailable) return error;
+  // The client's errors carry the command: with it passwords and records would come into the log.
+  if (error instanceof Error) Reflect.deleteProperty(error, 'command');
+  return new StoreUnavailable(`Redis: ${messageOf(error)}`, { cause: error });
 }
 
 export function messageOf(error: unknown): string {

@@ -3,7 +3,7 @@
  * for a connection, and nothing is sent twice that might have been done.
  */
 import { Cluster } from 'ioredis';
-import { connectRedis, messageOf, type RedisClient } from './redis-connect.ts';
+import { connectRedis, messageOf, unavailable, type RedisClient } from './redis-connect.ts';
 import type { Script } from './redis-scripts.ts';
 import { StoreUnavailable } from './store.ts';
 
@@ -33,7 +33,7 @@ export async function openRedisConnection(
     try {
       return await answered;
     } catch (error) {
-      throw unavailable(error, lastError());
+      throw unavailable(reasonOf(error, lastError()));
     } finally {
       underWay.delete(answered);
     }
@@ -60,9 +60,8 @@ async function withDeadline<T>(work: Promise<T>): Promise<T> {
 }
 
 /** While there is no connection, the client only says that it cannot write: the reason is its last error. */
-function unavailable(error: unknown, lastError: unknown): StoreUnavailable {
-  const cause = messageOf(error).includes('enableOfflineQueue') ? (lastError ?? error) : error;
-  return new StoreUnavailable(`Redis: ${messageOf(cause)}`, { cause });
+function reasonOf(error: unknown, lastError: unknown): unknown {
+  return messageOf(error).includes('enableOfflineQueue') ? (lastError ?? error) : error;
 }
 
 async function send(client: RedisClient, name: string, args: Arguments): Promise<unknown> {

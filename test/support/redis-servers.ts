@@ -1,7 +1,7 @@
 /** Redis servers for the tests, in each layout, on free ports of the loopback address and in directories of their own. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -18,8 +18,8 @@ export interface RedisServer {
   thaw(): void;
   /** Ends the process at once, keeping its directory. */
   kill(): Promise<void>;
-  /** Starts it again, on the same port and directory. */
-  restart(): Promise<void>;
+  /** Starts it again, on the same port and directory, with further settings if any. */
+  restart(settings?: readonly string[]): Promise<void>;
   /** Ends it and deletes its directory. */
   stop(): Promise<void>;
 }
@@ -142,7 +142,8 @@ async function startOn(
     freeze: () => running.kill('SIGSTOP'),
     thaw: () => running.kill('SIGCONT'),
     kill: () => end(running),
-    async restart() {
+    async restart(further = []) {
+      await appendFile(file, [...further, ''].join('\n'));
       running = await launch(port, file, flags, directory);
     },
     async stop() {
