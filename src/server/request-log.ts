@@ -22,13 +22,20 @@ export function createRequestLog(logger: Logger, addressOf: ClientAddress): Midd
 
 /** The address with every secret cut out: known parameters, and whatever looks like a key or a token. */
 export function redactUrl(url: string): string {
-  return url
+  return decodeUnreserved(url)
     .replaceAll(
       /([?&](?:sc_apikey|access_token|client_secret|subject_token|token|client_assertion|code)=)[^&#]*/gi,
       '$1[redacted]',
     )
     .replaceAll(/kt_[0-9a-f]{32}_[0-9A-Za-z]+/gi, '[redacted]')
     .replaceAll(/eyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[redacted]');
+}
+
+/** Letters, digits and `-._~` written plainly (RFC 3986 section 6.2.2.2): no spelling of a secret passes the patterns. */
+function decodeUnreserved(url: string): string {
+  return url.replaceAll(/%(?:2[de]|3\d|4[1-9a-f]|5[\daf]|6[1-9a-f]|7[\dae])/gi, code =>
+    String.fromCharCode(Number.parseInt(code.slice(1), 16)),
+  );
 }
 
 interface Answered {
