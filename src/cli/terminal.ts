@@ -1,5 +1,6 @@
 /** What a command says, and where: secrets and results to stdout (or a file made 0600), talk to stderr. */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { CommandFailed } from './exit-codes.ts';
 
 export interface Terminal {
   readonly env: NodeJS.ProcessEnv;
@@ -26,25 +27,57 @@ export function printJson(terminal: Terminal, value: unknown): void {
   print(terminal, JSON.stringify(value, undefined, 2));
 }
 
+/** A secret that is shown once, and what else its command answers. */
+export interface Secret {
+  /** Its member in the JSON value. */
+  readonly name: string;
+  readonly text: string;
+  readonly rest: Record<string, unknown>;
+}
+
 /**
- * Hands over a secret that is shown once.
+ * Has a secret made, and hands it over. The file of `--out` is made before the secret: one that exists and has no
+ * place to go would be lost.
  *
- * @param name its member in the JSON value
- * @throws where the file of `--out` is there already: nothing is overwritten
+ * @throws {CommandFailed} where the file is there already: nothing is overwritten, and no secret made
  */
 export async function handOver(
   terminal: Terminal,
   options: OutputOptions,
-  name: string,
-  secret: string,
-  rest: Record<string, unknown>,
+  make: () => Promise<Secret>,
 ): Promise<void> {
-  if (options.out !== undefined) {
-    const file = await open(options.out, 'wx', 0o600);
-    await file.writeFile(`${secret}\n`);
+  const { out, json } = options;
+  if (out !== undefined) {
+    const { rest } = await writeSecret(out, make);
+    say(terminal, `Written to ${out}, readable by you alone.`);
+    if (json === true) printJson(terminal, rest);
+    return;
+  }
+  const { name, text, rest } = await make();
+  if (json === true) printJson(terminal, { ...rest, [name]: text });
+  else print(terminal, text);
+}
+
+async function writeSecret(path: string, make: () => Promise<Secret>): Promise<Secret> {
+  const file = await openNewFile(path);
+  try {
+    const secret = await make();
+    await file.writeFile(`${secret.text}\n`);
+    await file.sync();
+    return secret;
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  } finally {
     await file.close();
-    say(terminal, `Written to ${options.out}, readable by you alone.`);
-    if (options.json === true) printJson(terminal, rest);
-  } else if (options.json === true) printJson(terminal, { ...rest, [name]: secret });
-  else print(terminal, secret);
+  }
+}
+
+async function openNewFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx', 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new CommandFailed(`${path} is there already: name a new file, for nothing is overwritten.`);
+  }
 }

@@ -25,10 +25,12 @@ export interface CreateKeyOptions extends OutputOptions {
 export async function createKey(terminal: Terminal, options: CreateKeyOptions): Promise<void> {
   const body = keyBody(options);
   const admin = await openAdminClient(terminal.env);
-  const { key, apiKey } = await admin.call('POST', '/admin/keys', body);
-  const { id, name } = key as Record<string, unknown>;
-  say(terminal, `Key ${String(id)} ("${String(name)}") is made. It is shown this once:`);
-  await handOver(terminal, options, 'apiKey', String(apiKey), { key });
+  await handOver(terminal, options, async () => {
+    const { key, apiKey } = await admin.call('POST', '/admin/keys', body);
+    const { id, name } = key as Record<string, unknown>;
+    say(terminal, `Key ${String(id)} ("${String(name)}") is made. It is shown this once:`);
+    return { name: 'apiKey', text: String(apiKey), rest: { key } };
+  });
 }
 
 export interface ListKeysOptions extends OutputOptions {

@@ -8,12 +8,13 @@ export async function token(
   options: OutputOptions & { scope?: string; audience?: string },
 ): Promise<void> {
   const { url, apiKey } = readConnection(terminal.env);
-  const answer = await requestToken({
-    issuer: url,
-    apiKey,
-    scope: options.scope,
-    audience: options.audience,
+  await handOver(terminal, options, async () => {
+    const { accessToken, ...rest } = await requestToken({
+      issuer: url,
+      apiKey,
+      scope: options.scope,
+      audience: options.audience,
+    });
+    return { name: 'accessToken', text: accessToken, rest };
   });
-  const rest = { tokenType: answer.tokenType, expiresIn: answer.expiresIn, scope: answer.scope };
-  await handOver(terminal, options, 'accessToken', answer.accessToken, rest);
 }
