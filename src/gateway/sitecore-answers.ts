@@ -1,5 +1,5 @@
 /** What a Sitecore site with one empty page would answer, in the shapes that its clients parse. */
-import type { CollectionAnswer, CollectionCall } from './collections.ts';
+import type { CollectionAnswer, CollectionCall } from './collection-call.ts';
 
 export function answerSitecore({ route, parameters, query, body }: CollectionCall): CollectionAnswer {
   switch (route.operation) {
