@@ -1,0 +1,71 @@
+/** The service itself, as `keyturn serve` runs it, with the request to measure it by. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { initialise, openFoundation, openService } from '../src/compose.ts';
+import { requestToken } from '../src/client/request-token.ts';
+import { type LoadedSettings, loadSettings } from '../src/config/load.ts';
+import { createLogger } from '../src/server/logger.ts';
+import { exchangeRequest } from './bare-servers.ts';
+import type { Target } from './subjects.ts';
+
+/** Its log goes where the process's standard output goes, a line a request, as in service. */
+const logger = createLogger('info');
+
+export async function serveEmbedded(): Promise<{ issuer: string; apiKey: string }> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'keyturn-bench-'));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const loaded = loadSettings({ KEYTURN_PORT: '0', KEYTURN_DATA_DIR: directory });
+  const { issuer, welcome } = await openService(loaded, { logger });
+  return { issuer, apiKey: welcome?.sampleKey ?? '' };
+}
+
+export async function serveOverRedis(redisUrl: string): Promise<{ issuer: string; apiKey: string }> {
+  const loaded = loadSettings({
+    KEYTURN_PORT: '0',
+    KEYTURN_REDIS_URL: redisUrl,
+    KEYTURN_PEPPER: 'a-pepper-for-the-bench-alone',
+    KEYTURN_MASTER_KEY: 'a-master-key-for-the-bench-alone',
+  });
+  const ownerKey = await makeOwner(loaded);
+  const { issuer } = await openService(loaded, { logger });
+  const made = await call(`${issuer}/admin/keys`, await tokenFor(issuer, ownerKey), {
+    name: 'Bench',
+    feature: 'connections',
+  });
+  return { issuer, apiKey: String(made['apiKey']) };
+}
+
+export function exchangeTarget({ issuer, apiKey }: { issuer: string; apiKey: string }): Target {
+  return { url: `${issuer}/oauth/token`, method: 'POST', ...exchangeRequest(apiKey) };
+}
+
+/** A list of five documents: small, as the route's own work is not what is measured. */
+export async function listTarget({ issuer, apiKey }: { issuer: string; apiKey: string }): Promise<Target> {
+  const token = await tokenFor(issuer, apiKey);
+  const url = `${issuer}/v2/connections`;
+  for (let i = 0; i < 5; i += 1) await call(url, token, { name: `Connection ${i}` });
+  return { url, method: 'GET', headers: { authorization: `Bearer ${token}` } };
+}
+
+async function makeOwner(loaded: LoadedSettings): Promise<string> {
+  const foundation = await openFoundation(loaded.settings, { logger });
+  try {
+    const made = await initialise('owner', loaded.settings, foundation);
+    if (made.outcome !== 'initialised') throw new Error(`the Redis is not new: ${made.outcome}`);
+    return made.accessKey.apiKey;
+  } finally {
+    await foundation.store.close();
+  }
+}
+
+async function tokenFor(issuer: string, apiKey: string): Promise<string> {
+  return (await requestToken({ issuer, apiKey })).accessToken;
+}
+
+async function call(url: string, token: string, body: object): Promise<Record<string, unknown>> {
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+  if (response.status !== 201) throw new Error(`${url}: ${response.status} ${await response.text()}`);
+  return { ...Object(await response.json()) };
+}
