@@ -38,7 +38,7 @@ export async function openAdminClient(env: NodeJS.ProcessEnv): Promise<AdminClie
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
       });
-      const answer = (await response.json()) as Record<string, unknown>;
+      const answer = await readAnswer(response);
       if (response.ok) return answer;
       const { detail } = answer;
       throw new CommandFailed(
@@ -47,4 +47,14 @@ export async function openAdminClient(env: NodeJS.ProcessEnv): Promise<AdminClie
       );
     },
   };
+}
+
+async function readAnswer(response: Response): Promise<Record<string, unknown>> {
+  try {
+    return (await response.json()) as Record<string, unknown>;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    const message = `The answer (${response.status}) is not that of the admin API: is KEYTURN_URL right?`;
+    throw new CommandFailed(message, exitCodeOf(response.status));
+  }
 }

@@ -40,6 +40,7 @@ export function explainFailure(error: unknown): { exitCode: ExitCode; message: s
   if (error instanceof TokenRefused) return { exitCode: exitCodeOf(error.status), message: error.message };
   if (isNetworkError(error))
     return { exitCode: exitCodes.unreachable, message: `The server cannot be reached: ${reasonOf(error)}` };
+  if (isSystemError(error)) return { exitCode: exitCodes.failed, message: describeSystemError(error) };
   return {
     exitCode: exitCodes.failed,
     message: error instanceof Error ? (error.stack ?? error.message) : String(error),
@@ -54,6 +55,17 @@ export function exitCodeOf(status: number): ExitCode {
 /** `fetch` rejects with a TypeError whose cause is the system's error. */
 function isNetworkError(error: unknown): error is TypeError {
   return error instanceof TypeError && error.message === 'fetch failed';
+}
+
+/** Of a file or a socket: its own message names both what was tried and why it failed. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
+}
+
+function describeSystemError({ code, syscall, message }: NodeJS.ErrnoException): string {
+  if (syscall !== 'listen') return message;
+  const advice = code === 'EADDRINUSE' ? 'Another process listens there: stop it, or set' : 'Set';
+  return `${message}. ${advice} KEYTURN_PORT or KEYTURN_HOST.`;
 }
 
 function reasonOf({ cause }: TypeError): string {

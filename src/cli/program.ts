@@ -1,5 +1,5 @@
 /** The commands, their options and their help. */
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { init } from './commands/init.ts';
 import { createKey, listKeys, revokeKey, showKey } from './commands/keys.ts';
 import { serve } from './commands/serve.ts';
@@ -84,8 +84,13 @@ function addCreateKey(keys: Command, terminal: Terminal): void {
     .option('--draft', 'not live until published')
     .option('--not-before <time>', 'RFC 3339')
     .option('--expires-at <time>', 'RFC 3339')
-    .option('--token-ttl <seconds>', 'how long its tokens live', Number)
+    .option('--token-ttl <seconds>', 'how long its tokens live', readSeconds)
     .action(options => createKey(terminal, options));
+}
+
+function readSeconds(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Give a whole number of seconds.');
 }
 
 function withJson(command: Command): Command {
