@@ -1,5 +1,4 @@
 /** The one place where things are wired: settings in, a running service out. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createGuard } from './access/guard.ts';
 import { createTokenVerifier } from './access/verify-token.ts';
@@ -8,18 +7,24 @@ import { resolveIssuer, type Settings } from './config/settings.ts';
 import { createCollections } from './gateway/collections.ts';
 import { type Accounts, createAccounts } from './issuer/accounts.ts';
 import { type ApiKeys, createApiKeys } from './issuer/api-keys.ts';
+import { createAudit } from './issuer/audit.ts';
 import { createKeyAuthenticator } from './issuer/authenticate-key.ts';
 import { confirmDeployment, readDeployment, WrongSecrets } from './issuer/deployment.ts';
 import { createExchange } from './issuer/exchange.ts';
+import { awaitDeployment, follow } from './issuer/follow.ts';
+import { createIdempotency } from './issuer/idempotency.ts';
 import { createFirstOwner, type Initialised, prepareDeployment } from './issuer/initialise.ts';
 import { markInService, openDataDirectory, openLocalSecrets, wasInService } from './issuer/local-secrets.ts';
+import { reportPeppers } from './issuer/pepper-report.ts';
 import { createRecords, type Records } from './issuer/records.ts';
 import { createRevocationLog, longestTokenLife, type RevocationLog } from './issuer/revocation-log.ts';
+import { createSettleUse } from './issuer/settle-use.ts';
 import { createRevoker } from './issuer/revoke.ts';
-import { openSigningKeys, type SigningKeys } from './issuer/signing-keys.ts';
+import { createKeyUsage } from './issuer/key-usage.ts';
+import { openSigningKeys } from './issuer/signing-keys.ts';
 import { createThrottle } from './issuer/throttle.ts';
 import { createVault, type Vault } from './issuer/vault.ts';
-import { type AppServices, createApp } from './server/app.ts';
+import { createApp } from './server/app.ts';
 import { listen } from './server/http-server.ts';
 import { createInitialisingApp } from './server/initialising-app.ts';
 import { openStore } from './store/open-store.ts';
@@ -110,12 +115,10 @@ export interface Service {
 }
 
 /** Opens the store, and serves. */
-export async function openService(
-  { settings, catalogue }: LoadedSettings,
-  surroundings: Surroundings,
-): Promise<Service> {
+export async function openService(loaded: LoadedSettings, surroundings: Surroundings): Promise<Service> {
+  const { settings } = loaded;
   const { logger } = surroundings;
-  let foundation = await openFoundation(settings, surroundings);
+  const foundation = await openFoundation(settings, surroundings);
   const stop = new AbortController();
   const running: Promise<void>[] = [];
   const shutDown = async () => {
@@ -125,30 +128,24 @@ export async function openService(
   };
   try {
     const welcome = await welcomeOwner(settings, foundation);
-    let callback: ReturnType<ReturnType<typeof createApp>['callback']> =
-      createInitialisingApp(logger).callback();
-    let issuer = '';
-    const server = await listen(settings, async port => {
-      issuer = resolveIssuer(settings, port).issuer;
+    const server = await listen(settings, async (port, answerWith) => {
       const serve = async (epoch: string) => {
         const app = await openApp({
-          settings,
-          catalogue,
+          ...loaded,
           port,
-          epoch,
-          foundation,
+          foundation: { ...foundation, epoch },
           logger,
           stop: stop.signal,
           running,
         });
-        callback = app.callback();
+        answerWith(app.callback());
       };
-      if (foundation.epoch !== undefined) await serve(foundation.epoch);
-      else running.push(waitForDeployment(foundation, logger, stop.signal, serve));
-      return (req, res) => void callback(req, res);
+      if (foundation.epoch !== undefined) return serve(foundation.epoch);
+      answerWith(createInitialisingApp(logger).callback());
+      running.push(serveOnceInitialised(foundation, logger, stop.signal, serve));
     });
     return {
-      issuer,
+      issuer: resolveIssuer(settings, server.port).issuer,
       port: server.port,
       welcome,
       async close(grace = 9000) {
@@ -160,6 +157,16 @@ export async function openService(
     await shutDown();
     throw error;
   }
+}
+
+async function serveOnceInitialised(
+  foundation: Foundation,
+  logger: Logger,
+  stop: AbortSignal,
+  serve: (epoch: string) => Promise<void>,
+): Promise<void> {
+  const deployment = await awaitDeployment({ ...foundation, logger }, stop);
+  if (deployment !== undefined) await serve(deployment.epoch);
 }
 
 /** On an embedded store whose first owner has not been made yet: makes them, and a sample key. */
@@ -195,12 +202,9 @@ function createKeysAndAccounts(
   return { apiKeys, accounts: createAccounts({ ...foundation, apiKeys }) };
 }
 
-interface AppOptions {
-  readonly settings: Settings;
-  readonly catalogue: LoadedSettings['catalogue'];
+interface AppOptions extends LoadedSettings {
   readonly port: number;
-  readonly epoch: string;
-  readonly foundation: Foundation;
+  readonly foundation: Foundation & { readonly epoch: string };
   readonly logger: Logger;
   readonly stop: AbortSignal;
   /** Loops that end when `stop` says so. */
@@ -208,9 +212,8 @@ interface AppOptions {
 }
 
 async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp>> {
-  const { settings, catalogue, epoch, logger } = options;
-  const foundation = { ...options.foundation, epoch };
-  const { store, vault, records, clock } = foundation;
+  const { settings, catalogue, foundation, logger } = options;
+  const { store, vault, records, clock, epoch } = foundation;
   const { issuer, audience } = resolveIssuer(settings, options.port);
 
   const signingKeys = await openSigningKeys({ records, vault, clock, alg: settings.signingAlg });
@@ -218,15 +221,26 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     logger.error({ entry: id }, 'an entry of the revocation log cannot be read'),
   );
   await revocationLog.catchUp();
-  options.running.push(follow(revocationLog, signingKeys, logger, options.stop));
-
-  const { apiKeys, accounts } = createKeysAndAccounts(foundation, revocationLog);
-  const authenticator = createKeyAuthenticator({
-    apiKeys,
-    vault,
-    confirm: () => confirmDeployment(store, epoch),
-  });
   const { revocations } = revocationLog;
+  const usage = createKeyUsage(records);
+  options.running.push(follow({ revocationLog, signingKeys, usage, logger }, options.stop));
+
+  const audit = createAudit(records, clock);
+  const { apiKeys, accounts } = createKeysAndAccounts(foundation, revocationLog);
+  const confirm = () => confirmDeployment(store, epoch);
+  const authenticator = createKeyAuthenticator({ apiKeys, vault, clock, confirm });
+  const onRenewalFailed = (error: unknown) =>
+    logger.warn({ err: error }, 'the hash of a key could not be renewed');
+  const settleUse = createSettleUse({
+    apiKeys,
+    authenticator,
+    vault,
+    revocations,
+    usage,
+    audit,
+    clock,
+    onRenewalFailed,
+  });
   const verifier = createTokenVerifier({
     issuer,
     findKey: kid => signingKeys.find(kid),
@@ -234,7 +248,7 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     now: clock,
     longestLife: longestTokenLife,
   });
-  const services: AppServices = {
+  return createApp({
     issuer,
     audience,
     forbiddenUsers: settings.forbiddenUsers,
@@ -245,7 +259,12 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     apiKeys,
     accounts,
     authenticator,
+    settleUse,
+    usage,
+    audit,
     signingKeys,
+    idempotency: createIdempotency(records, vault, clock),
+    pepperReport: () => reportPeppers(apiKeys, vault, clock),
     guard: createGuard({ verifier, revocations, now: clock, maxStaleness: settings.maxStaleness }),
     exchange: createExchange({
       issuer,
@@ -253,16 +272,16 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
       tokenTtl: settings.tokenTtl,
       catalogue,
       authenticator,
+      settleUse,
       accounts,
       signer: () => signingKeys.signer(),
       clock,
     }),
-    revoker: createRevoker({ authenticator, apiKeys, verifier, revocationLog, clock }),
+    revoker: createRevoker({ authenticator, apiKeys, verifier, revocationLog, audit, clock }),
     collections: createCollections({ store, clock, baseUrl: issuer }),
     throttle: createThrottle({ limit: 12_000, window: 60, now: clock }),
     readiness: () => findObstacle(store, epoch, revocations.age() / 1000, settings.maxStaleness),
-  };
-  return createApp(services);
+  });
 }
 
 async function findObstacle(
@@ -280,61 +299,5 @@ async function findObstacle(
     if (error instanceof StoreUnavailable)
       return 'The store is not reachable, or is not the one this instance knows.';
     throw error;
-  }
-}
-
-/** Milliseconds between two looks at the revocation log. */
-const followInterval = 100;
-/** Looks at the log for each look at the ring of signing keys. */
-const looksPerRefresh = 50;
-
-/** Keeps what this instance knows up to date. What fails is tried again; meanwhile the guard counts the age. */
-async function follow(
-  log: RevocationLog,
-  signingKeys: SigningKeys,
-  logger: Logger,
-  stop: AbortSignal,
-): Promise<void> {
-  let isAway = false;
-  for (let look = 1; !stop.aborted; look += 1) {
-    try {
-      await log.catchUp();
-      if (look % looksPerRefresh === 0) await signingKeys.refresh();
-      if (isAway) logger.info('the store is back');
-      isAway = false;
-    } catch (error) {
-      if (!isAway) logger.error({ err: error }, 'the revocation log cannot be followed');
-      isAway = true;
-    }
-    await pause(followInterval, stop);
-  }
-}
-
-/** A store that no deployment has been made on: says so, and waits for `keyturn init`. */
-async function waitForDeployment(
-  { records, vault }: Foundation,
-  logger: Logger,
-  stop: AbortSignal,
-  serve: (epoch: string) => Promise<void>,
-): Promise<void> {
-  logger.warn(
-    'the store holds no deployment: run "keyturn init" once; until then everything is answered with 503',
-  );
-  while (!stop.aborted) {
-    try {
-      const deployment = await readDeployment(records, vault);
-      if (deployment !== undefined) return await serve(deployment.epoch);
-    } catch (error) {
-      logger.error({ err: error }, 'the deployment cannot be read');
-    }
-    await pause(followInterval, stop);
-  }
-}
-
-async function pause(milliseconds: number, stop: AbortSignal): Promise<void> {
-  try {
-    await delay(milliseconds, undefined, { signal: stop });
-  } catch (error) {
-    if (!stop.aborted) throw error;
   }
 }

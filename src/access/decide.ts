@@ -10,7 +10,8 @@ export interface Demand {
   readonly audience: string;
   /** All of them must be allowed: a GraphQL endpoint is one beside its controller. */
   readonly controllers: readonly string[];
-  readonly scope: string;
+  /** Undefined where being let in is enough. */
+  readonly scope: string | undefined;
 }
 
 /** What is known of the caller when the decision is taken. */
@@ -65,7 +66,7 @@ export function decideAccess(evidence: Evidence, demand: Demand): Decision {
       "The request's origin is not among the CORS origins of the API key: add it there.",
     );
   }
-  if (!containsScope(token.scopes, demand.scope)) {
+  if (demand.scope !== undefined && !containsScope(token.scopes, demand.scope)) {
     return deny(
       'insufficient_scope',
       token,

@@ -37,6 +37,11 @@ export class Revocations implements RevocationView {
     return (least !== undefined && token.key_version < least) || this.#tokens.has(token.jti);
   }
 
+  /** The least version of the key's tokens that may live; 0 where nothing was ever revoked. */
+  leastVersion(clientId: string): number {
+    return this.#keys.get(clientId)?.version ?? 0;
+  }
+
   age(): number {
     return this.#monotonic() - this.#freshAt;
   }

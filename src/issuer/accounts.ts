@@ -1,5 +1,12 @@
-/** Accounts: who may own keys and change them. Each has a role, permissions of its own, and at most one access key. */
+/**
+ * Accounts: who may own keys and change them. Each has a role, permissions of its own, and at most one access key. A
+ * deployment always has an owner: a record of its own counts them, so that two who leave at once cannot both.
+ */
+import { type Static, Type } from 'typebox';
 import type { Role } from '../config/catalogue.ts';
+import { Problem } from '../protocol/errors.ts';
+import { parseOriginList } from '../protocol/origin.ts';
+import { isScopeToken } from '../protocol/scope.ts';
 import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
 import type { ApiKeys, CreatedKey } from './api-keys.ts';
 import type { Records, Stored } from './records.ts';
@@ -11,6 +18,7 @@ export interface Account {
   readonly role: Role;
   /** Scopes beside those of the role. */
   readonly permissions: readonly string[];
+  /** `external`: its people sign in elsewhere, and it gets no access key. */
   readonly provider: 'local' | 'external';
   /** Origins whose pages may use the access key. */
   readonly corsOrigins: readonly string[];
@@ -19,10 +27,62 @@ export interface Account {
   readonly createdAt: number;
 }
 
+export const accountName = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  pattern: '^[^\\u0000-\\u001f\\u007f]+$',
+});
+
+const accountFields = {
+  role: Type.Union([Type.Literal('owner'), Type.Literal('admin'), Type.Literal('member')]),
+  permissions: Type.Array(Type.String({ minLength: 1, maxLength: 200 }), {
+    maxItems: 100,
+    uniqueItems: true,
+  }),
+  provider: Type.Union([Type.Literal('local'), Type.Literal('external')]),
+  corsOrigins: Type.Union([
+    Type.Array(Type.String({ maxLength: 300 }), { maxItems: 100 }),
+    Type.String({ maxLength: 10_000 }),
+  ]),
+};
+
+/** The body of `POST /admin/accounts`. */
+export const newAccountSchema = Type.Object(
+  { id: accountName, ...Type.Partial(Type.Object(accountFields)).properties },
+  { additionalProperties: false },
+);
+
+/** The body of `PATCH /admin/accounts/{id}`. */
+export const accountPatchSchema = Type.Partial(Type.Object(accountFields), { additionalProperties: false });
+
+export type AccountPatch = Static<typeof accountPatchSchema>;
+
+/** Called before anything is written; where it rejects, nothing is. */
+type Announce = (before: Account | undefined, after: Account | undefined) => Promise<void>;
+
 export interface Accounts {
   find(id: string): Promise<Stored<Account> | undefined>;
+  /** @throws {Problem} `not_found` */
+  get(id: string): Promise<Stored<Account>>;
+  /** By name. */
+  list(query: { cursor?: string; limit: number }): Promise<{ items: readonly Account[]; next?: string }>;
   /** Makes the first owner, with an access key; in place of one that was not finished. */
   createOwner(id: string): Promise<{ account: Account; accessKey: CreatedKey }>;
+  /** @throws {Problem} `conflict` where there is one of this name */
+  create(id: string, fields: AccountPatch, announce: Announce): Promise<Account>;
+  /** What takes rights away ends the tokens of the access key. @throws {Problem} `conflict` for the last owner */
+  change(
+    id: string,
+    patch: AccountPatch,
+    announce: Announce,
+    ifMatch?: (stored: Stored<Account>) => void,
+  ): Promise<Stored<Account>>;
+  /** Ends its access key too. @throws {Problem} `conflict` for the last owner */
+  remove(id: string, announce: Announce): Promise<void>;
+  /** A new access key in place of the old one. @throws {Problem} `conflict` for an external account */
+  createAccessKey(id: string, announce: Announce): Promise<{ account: Account; accessKey: string }>;
+  /** @throws {Problem} `not_found` where it has none */
+  removeAccessKey(id: string, announce: Announce): Promise<Account>;
 }
 
 export interface AccountsOptions {
@@ -32,28 +92,116 @@ export interface AccountsOptions {
   readonly apiKeys: ApiKeys;
 }
 
-export function createAccounts({ store, records, clock, apiKeys }: AccountsOptions): Accounts {
+export function createAccounts(options: AccountsOptions): Accounts {
+  const { store, records, clock, apiKeys } = options;
+  const find = (id: string) => records.get<Account>(recordName(id));
+  const get = async (id: string): Promise<Stored<Account>> => {
+    const stored = await find(id);
+    if (stored === undefined) throw new Problem('not_found', 'There is no account of this name.');
+    return stored;
+  };
+  const write = async (before: Stored<Account>, after: Account): Promise<Stored<Account>> => {
+    const written = await records.replace(recordName(after.id), before, after);
+    if (written === undefined)
+      throw new Problem(
+        'conflict',
+        'The account was changed by somebody else at the same moment: read it again.',
+      );
+    return written;
+  };
+  const endAccessKey = async ({ accessKey }: Account): Promise<void> => {
+    if (accessKey !== undefined && (await apiKeys.find(accessKey)) !== undefined)
+      await apiKeys.remove(accessKey);
+  };
   return {
-    find: id => records.get<Account>(recordName(id)),
+    find,
+    get,
+    async list({ cursor, limit }) {
+      const ids = await store.listMembers(accountIndex, { after: cursor, limit });
+      const page = await records.getMany<Account>(ids.map(recordName));
+      const items = page.filter(stored => stored !== undefined).map(stored => stored.value);
+      return ids.length < limit ? { items } : { items, next: ids.at(-1) };
+    },
+
     async createOwner(id) {
-      const accessKey = await apiKeys.create({ name: `Access key of ${id}`, account: id, status: 'active' });
-      const account: Account = {
-        id,
-        role: 'owner',
-        permissions: [],
-        provider: 'local',
-        corsOrigins: [],
-        accessKey: accessKey.key.id,
-        createdAt: clock(),
-      };
+      const accessKey = await apiKeys.create(accessKeyOf(id));
+      const account: Account = { ...plainAccount(id, clock()), role: 'owner', accessKey: accessKey.key.id };
       await store.addMember(accountIndex, id);
-      const unfinished = await records.get<Account>(recordName(id));
+      const unfinished = await find(id);
       const written =
         unfinished === undefined
           ? await records.create(recordName(id), account)
           : await records.replace(recordName(id), unfinished, account);
-      if (!written) throw new StoreUnavailable('the account is being made by somebody else');
+      if (written === undefined || written === false)
+        throw new StoreUnavailable('the account is being made by somebody else');
+      await addOwner(records, id);
       return { account, accessKey };
+    },
+
+    async create(id, fields, announce) {
+      const account = checkFields({ ...plainAccount(id, clock()), ...fields });
+      if ((await find(id)) !== undefined) throw nameTaken();
+      await announce(undefined, account);
+      await store.addMember(accountIndex, id);
+      if (!(await records.create(recordName(id), account))) throw nameTaken();
+      if (account.role === 'owner') await addOwner(records, id);
+      return account;
+    },
+
+    async change(id, patch, announce, ifMatch) {
+      const stored = await get(id);
+      ifMatch?.(stored);
+      const before = stored.value;
+      const after = checkFields({ ...before, ...patch });
+      if (JSON.stringify(after) === JSON.stringify(before)) return stored;
+      await announce(before, after);
+      if (before.role === 'owner' && after.role !== 'owner') await removeOwner(records, id);
+      const written = await write(stored, after);
+      if (after.role === 'owner') await addOwner(records, id);
+      if (before.accessKey !== undefined && takesAway(before, after)) {
+        await apiKeys.change(before.accessKey, key => ({
+          ...key,
+          version: key.version + 1,
+          updatedAt: clock(),
+        }));
+      }
+      if (after.provider === 'external' && before.accessKey !== undefined) {
+        await endAccessKey(before);
+        const { accessKey: _, ...without } = after;
+        return write(written, without);
+      }
+      return written;
+    },
+
+    async remove(id, announce) {
+      const stored = await get(id);
+      await announce(stored.value, undefined);
+      if (stored.value.role === 'owner') await removeOwner(records, id);
+      await endAccessKey(stored.value);
+      if (!(await records.remove(recordName(id), stored))) throw new Problem('conflict');
+      await store.removeMember(accountIndex, id);
+    },
+
+    async createAccessKey(id, announce) {
+      const stored = await get(id);
+      const before = stored.value;
+      if (before.provider === 'external') {
+        throw new Problem('conflict', 'The account belongs to an external provider: it gets no access key.');
+      }
+      await announce(before, before);
+      const { key, apiKey } = await apiKeys.create(accessKeyOf(id));
+      const written = await write(stored, { ...before, accessKey: key.id });
+      await endAccessKey(before);
+      return { account: written.value, accessKey: apiKey };
+    },
+
+    async removeAccessKey(id, announce) {
+      const stored = await get(id);
+      const { accessKey, ...without } = stored.value;
+      if (accessKey === undefined) throw new Problem('not_found', 'The account has no access key.');
+      await announce(stored.value, without);
+      await endAccessKey(stored.value);
+      return (await write(stored, without)).value;
     },
   };
 }
@@ -64,7 +212,82 @@ export function presentAccount(account: Account): Record<string, unknown> {
 }
 
 const accountIndex = 'accounts';
+const ownersName = 'owners';
 
 function recordName(id: string): string {
   return `account/${id}`;
+}
+
+function plainAccount(id: string, now: number): Account {
+  return { id, role: 'member', permissions: [], provider: 'local', corsOrigins: [], createdAt: now };
+}
+
+function accessKeyOf(account: string) {
+  return { name: `Access key of ${account}`, account, status: 'active' } as const;
+}
+
+function nameTaken(): Problem {
+  return new Problem('conflict', 'There is an account of this name already.');
+}
+
+function checkFields(
+  fields: Omit<Account, 'corsOrigins'> & { corsOrigins: string | readonly string[] },
+): Account {
+  const { origins, invalid } = parseOriginList(fields.corsOrigins);
+  const errors = [
+    ...invalid.map(entry => ({ pointer: '/corsOrigins', detail: `"${entry}" is not an origin.` })),
+    ...fields.permissions
+      .filter(scope => !isScopeToken(scope))
+      .map(scope => ({ pointer: '/permissions', detail: `"${scope}" is not a scope.` })),
+    // Rights over the service itself come from the role alone.
+    ...fields.permissions
+      .filter(scope => scope.startsWith('keyturn:'))
+      .map(scope => ({
+        pointer: '/permissions',
+        detail: `"${scope}" comes with a role, not as a permission.`,
+      })),
+  ];
+  if (errors.length === 0) return { ...fields, corsOrigins: origins };
+  throw new Problem(
+    'validation_failed',
+    errors.map(({ pointer, detail }) => `${pointer}: ${detail}`).join(' '),
+    { errors },
+  );
+}
+
+/** Whether a token of the account as it was may say more than one of the account as it is. */
+function takesAway(before: Account, after: Account): boolean {
+  return (
+    before.role !== after.role ||
+    before.permissions.some(scope => !after.permissions.includes(scope)) ||
+    before.corsOrigins.some(origin => !after.corsOrigins.includes(origin))
+  );
+}
+
+async function addOwner(records: Records, id: string): Promise<void> {
+  await changeOwners(records, owners => (owners.includes(id) ? owners : [...owners, id]));
+}
+
+async function removeOwner(records: Records, id: string): Promise<void> {
+  await changeOwners(records, owners => {
+    const others = owners.filter(other => other !== id);
+    if (others.length === 0)
+      throw new Problem('conflict', 'The last owner cannot be removed, nor given another role.');
+    return others;
+  });
+}
+
+async function changeOwners(
+  records: Records,
+  change: (owners: readonly string[]) => readonly string[],
+): Promise<void> {
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    const stored = await records.get<readonly string[]>(ownersName);
+    const next = change(stored?.value ?? []);
+    if (stored === undefined) {
+      if (await records.create(ownersName, next)) return;
+    } else if (next === stored.value || (await records.replace(ownersName, stored, next)) !== undefined)
+      return;
+  }
+  throw new StoreUnavailable('the owners are being changed by others again and again');
 }

@@ -1,55 +1,12 @@
-/** API keys: the record, its life, and what of it is ever shown again. */
+/** API keys: how they are made, found, listed, changed and ended. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { type ApiKeyString, generateApiKey } from '../protocol/api-key.ts';
+import { generateApiKey } from '../protocol/api-key.ts';
 import { Problem } from '../protocol/errors.ts';
 import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
-import type { Records, Stored } from './records.ts';
+import { type ApiKey, type KeySecret, type KeyStatus, statusOf } from './api-key.ts';
+import { type Records, requireMatch, type Stored } from './records.ts';
 import type { RevocationLog } from './revocation-log.ts';
-import type { SecretHash, Vault } from './vault.ts';
-
-export type KeyDoor = 'token' | 'sc_apikey';
-export type KeyStatus = 'draft' | 'active' | 'disabled' | 'expired' | 'revoked';
-
-/** A key as the store keeps it. What is absent has its default; times are milliseconds since the epoch. */
-export interface ApiKey {
-  /** Dashed lower-case UUID: the client id. */
-  readonly id: string;
-  readonly name: string;
-  /** The feature of a key; an access key has its account instead. */
-  readonly feature?: string;
-  /** Whose access key this is. */
-  readonly account?: string;
-  /** Narrower than the feature's. */
-  readonly scopes?: readonly string[];
-  /** Absent: the feature's. Empty: none. */
-  readonly allowedControllers?: readonly string[];
-  readonly corsOrigins?: readonly string[];
-  readonly impersonationUser?: string;
-  readonly customData?: Readonly<Record<string, string>>;
-  readonly customDataInToken?: readonly string[];
-  readonly claims?: Readonly<Record<string, unknown>>;
-  /** Absent: the deployment's default audience. */
-  readonly audiences?: readonly string[];
-  /** Absent: `token` alone. */
-  readonly doors?: readonly KeyDoor[];
-  /** The account that owns the key. */
-  readonly owner?: string;
-  /** `expired` is not written: it follows from `expiresAt`. */
-  readonly status: Exclude<KeyStatus, 'expired'>;
-  readonly notBefore?: number;
-  readonly expiresAt?: number;
-  /** Seconds. */
-  readonly tokenTtl?: number;
-  readonly version: number;
-  readonly secrets: readonly KeySecret[];
-  readonly createdAt: number;
-  readonly updatedAt: number;
-}
-
-export interface KeySecret extends SecretHash {
-  readonly last4: string;
-  readonly createdAt: number;
-}
+import type { Vault } from './vault.ts';
 
 /** What a new key is made of; already checked by `check-key.ts`. */
 export type NewApiKey = Omit<ApiKey, 'id' | 'version' | 'secrets' | 'createdAt' | 'updatedAt'>;
@@ -60,17 +17,34 @@ export interface CreatedKey {
   readonly apiKey: string;
 }
 
+/** From the key as it is to the key as it is to be; the same object where nothing changes. */
+export type KeyChange = (key: ApiKey) => ApiKey;
+
+export interface ChangeOptions {
+  /** Called once, before anything is written; where it rejects, nothing is. */
+  readonly announce?: (before: ApiKey, after: ApiKey) => Promise<void>;
+  /** The ETag that the key must have. @throws {Problem} `precondition_failed` */
+  readonly ifMatch?: string | undefined;
+}
+
 export interface ApiKeys {
-  create(key: NewApiKey): Promise<CreatedKey>;
+  /** @param announce called before anything is written; where it rejects, nothing is */
+  create(key: NewApiKey, announce?: (key: ApiKey) => Promise<void>): Promise<CreatedKey>;
+  /** A new secret for a key, and its string. */
+  makeSecret(key: ApiKey): { secret: KeySecret; apiKey: string };
   /** The key, or undefined. Read from the store each time: never stale. */
   find(id: string): Promise<Stored<ApiKey> | undefined>;
   /** A key that administrators may see: no access key, for those belong to their accounts. @throws {Problem} `not_found` */
-  get(id: string): Promise<ApiKey>;
+  get(id: string): Promise<Stored<ApiKey>>;
   list(query: KeyQuery): Promise<KeyPage>;
-  /** Ends the key and every token of it. Idempotent. @throws {Problem} `not_found` */
-  revoke(id: string): Promise<ApiKey>;
-  /** The active keys that list this origin (or `*`), as a stream of pages. */
+  /** Changes a key; where its version rises, its older tokens are dead before this resolves. @throws {Problem} `not_found` */
+  change(id: string, change: KeyChange, options?: ChangeOptions): Promise<Stored<ApiKey>>;
+  /** Ends the key and every token of it, and forgets it. @throws {Problem} `not_found` */
+  remove(id: string, options?: ChangeOptions): Promise<void>;
+  /** The active keys that list this origin (or `*`), page by page. */
   withOrigin(origin: string): AsyncGenerator<ApiKey>;
+  /** Every key, access keys included: for reports, at the speed of the store. */
+  all(): AsyncGenerator<ApiKey>;
 }
 
 export interface KeyQuery {
@@ -101,49 +75,25 @@ export interface ApiKeysOptions {
 
 export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   const find = (id: string) => options.records.get<ApiKey>(recordName(id));
-  const get = async (id: string): Promise<ApiKey> => {
-    const stored = await find(id);
-    if (stored === undefined || stored.value.account !== undefined) throw noSuchKey();
-    return stored.value;
-  };
   return {
     find,
-    get,
-    create: key => createKey(key, options),
+    async get(id) {
+      const stored = await find(id);
+      if (stored === undefined || stored.value.account !== undefined) throw noSuchKey();
+      return stored;
+    },
+    makeSecret: key => makeSecret(key, options),
+    create: (key, announce) => createKey(key, options, announce),
     list: query => listKeys(query, options),
-    revoke: id => revokeKey(id, options),
+    change: (id, change, how = {}) => changeKey(id, change, how, options),
+    remove: (id, how = {}) => removeKey(id, how, options),
     withOrigin: origin => keysWithOrigin(origin, options),
+    all: () => allKeys(options),
   };
 }
 
-/** The status as of now. */
-export function statusOf(key: ApiKey, now: number): KeyStatus {
-  const over = key.expiresAt !== undefined && key.expiresAt <= now;
-  return over && key.status !== 'revoked' ? 'expired' : key.status;
-}
-
-/** A key as the admin API shows it: never a secret, never a hash. */
-export function presentKey(key: ApiKey, now: number): Record<string, unknown> {
-  const { version, secrets, ...rest } = key;
-  return {
-    ...rest,
-    corsOrigins: key.corsOrigins ?? [],
-    doors: key.doors ?? ['token'],
-    status: statusOf(key, now),
-    keyVersion: version,
-    notBefore: isoTime(key.notBefore),
-    expiresAt: isoTime(key.expiresAt),
-    createdAt: isoTime(key.createdAt),
-    updatedAt: isoTime(key.updatedAt),
-    secrets: secrets.map(secret => ({
-      state: 'active',
-      last4: secret.last4,
-      createdAt: isoTime(secret.createdAt),
-    })),
-  };
-}
-
-const keyIndex = 'keys';
+const allIndex = 'keys';
+const accessKeyIndex = 'access-keys';
 const originIndex = 'key-origins';
 
 function recordName(id: string): string {
@@ -152,44 +102,83 @@ function recordName(id: string): string {
 
 /** Byte order is the order of creation. */
 function indexMember({ id, createdAt }: Pick<ApiKey, 'id' | 'createdAt'>): string {
-  return `${createdAt.toString(36).padStart(9, '0')}/${id}`;
+  return `${createdAt.toString(36).padStart(memberIdAt - 1, '0')}/${id}`;
 }
 
-function isoTime(time: number | undefined): string | undefined {
-  return time === undefined ? undefined : new Date(time).toISOString();
+const memberIdAt = 10;
+
+function idOfMember(member: string): string {
+  return member.slice(memberIdAt);
 }
 
-/** Indexes first: an entry without a record is passed over, a record without an entry would be lost to every list. */
-async function createKey(
-  input: NewApiKey,
-  { store, records, vault, clock }: ApiKeysOptions,
-): Promise<CreatedKey> {
-  const id = randomUUID();
-  const text: ApiKeyString = generateApiKey(id, randomBytes);
-  const now = clock();
-  const secret = { ...vault.hashSecret(id, text.secret), last4: text.last4, createdAt: now };
-  const key: ApiKey = { id, ...input, version: 1, secrets: [secret], createdAt: now, updatedAt: now };
-  await Promise.all([
-    ...(key.account === undefined ? [store.addMember(keyIndex, indexMember(key))] : []),
-    ...(key.corsOrigins ?? []).map(origin => store.addMember(originIndex, `${origin} ${id}`)),
-  ]);
-  if (!(await records.create(recordName(id), key))) throw new Error('a random UUID came twice');
-  return { key, apiKey: text.text };
+/** Every set that a key belongs in, with its member there. */
+function indexEntries(key: ApiKey): [set: string, member: string][] {
+  const member = indexMember(key);
+  if (key.account !== undefined) return [[accessKeyIndex, member]];
+  const isLive = key.status === 'active';
+  return [
+    [allIndex, member],
+    [featureIndex(key.feature ?? ''), member],
+    ...(key.owner === undefined ? [] : [[ownerIndex(key.owner), member] as [string, string]]),
+    ...(isLive ? (key.corsOrigins ?? []) : []).map((origin): [string, string] => [
+      originIndex,
+      `${origin} ${key.id}`,
+    ]),
+  ];
+}
+
+function featureIndex(feature: string): string {
+  return `keys-of-feature/${feature}`;
+}
+
+function ownerIndex(owner: string): string {
+  return `keys-of-owner/${owner}`;
 }
 
 function noSuchKey(): Problem {
   return new Problem('not_found', 'There is no API key of this id.');
 }
 
+function makeSecret(
+  key: Pick<ApiKey, 'id' | 'secrets'>,
+  { vault, clock }: ApiKeysOptions,
+): { secret: KeySecret; apiKey: string } {
+  const made = generateApiKey(key.id, randomBytes);
+  // The time of its making tells a secret from the key's others, so no two may share it.
+  const createdAt = Math.max(clock(), ...key.secrets.map(other => other.createdAt + 1));
+  return {
+    secret: { ...vault.hashSecret(key.id, made.secret), last4: made.last4, createdAt },
+    apiKey: made.text,
+  };
+}
+
+/** Indexes first: an entry without a record is passed over, a record without an entry would be lost to every list. */
+async function createKey(
+  input: NewApiKey,
+  options: ApiKeysOptions,
+  announce?: (key: ApiKey) => Promise<void>,
+): Promise<CreatedKey> {
+  const { store, records, clock } = options;
+  const id = randomUUID();
+  const now = clock();
+  const { secret, apiKey } = makeSecret({ id, secrets: [] }, options);
+  const key: ApiKey = { id, ...input, version: 1, secrets: [secret], createdAt: now, updatedAt: now };
+  await announce?.(key);
+  await Promise.all(indexEntries(key).map(([set, member]) => store.addMember(set, member)));
+  if (!(await records.create(recordName(id), key))) throw new Error('a random UUID came twice');
+  return { key, apiKey };
+}
+
 /** Records that one call looks at, at most; where a filter passes few, the caller goes on from `next`. */
 const longestWalk = 1000;
 
 async function listKeys(query: KeyQuery, { store, records, clock }: ApiKeysOptions): Promise<KeyPage> {
+  const set = smallestIndex(query);
   const items: ApiKey[] = [];
   let after = query.cursor;
   for (let walked = 0; walked < longestWalk;) {
-    const members = await store.listMembers(keyIndex, { after, limit: query.limit, reverse: true });
-    const page = await records.getMany<ApiKey>(members.map(member => recordName(member.slice(10))));
+    const members = await store.listMembers(set, { after, limit: query.limit, reverse: true });
+    const page = await records.getMany<ApiKey>(members.map(member => recordName(idOfMember(member))));
     for (const [place, stored] of page.entries()) {
       after = members[place];
       if (stored !== undefined && matches(stored.value, query, clock())) items.push(stored.value);
@@ -201,6 +190,11 @@ async function listKeys(query: KeyQuery, { store, records, clock }: ApiKeysOptio
   return { items, next: after };
 }
 
+function smallestIndex({ owner, feature }: KeyQuery): string {
+  if (owner !== undefined) return ownerIndex(owner);
+  return feature === undefined ? allIndex : featureIndex(feature);
+}
+
 function matches(key: ApiKey, { feature, owner, status, q }: KeyQuery, now: number): boolean {
   if (feature !== undefined && key.feature !== feature) return false;
   if (owner !== undefined && key.owner !== owner) return false;
@@ -209,28 +203,50 @@ function matches(key: ApiKey, { feature, owner, status, q }: KeyQuery, now: numb
 }
 
 /**
- * The log first, the record after it: if the process dies in between, the tokens are dead and the key is not yet, and
- * the next call mends that. The other way round a key would be gone and its tokens alive.
+ * Read, decide, write; decided anew where somebody else was faster. Where the version rises, the revocation log comes
+ * before the record: if the process dies in between, the tokens are dead and the key is not yet, and its next use mends
+ * that (`exchange.ts`). The other way round a key would be ended and its tokens alive.
  */
-async function revokeKey(
+async function changeKey(
   id: string,
-  { store, records, clock, revocationLog }: ApiKeysOptions,
-): Promise<ApiKey> {
-  for (let attempt = 0; attempt < 10; attempt += 1) {
+  change: KeyChange,
+  { announce, ifMatch }: ChangeOptions,
+  { store, records, revocationLog }: ApiKeysOptions,
+): Promise<Stored<ApiKey>> {
+  let isAnnounced = false;
+  for (let attempt = 0; attempt < 20; attempt += 1) {
     const stored = await records.get<ApiKey>(recordName(id));
     if (stored === undefined) throw noSuchKey();
-    const key = stored.value;
-    const version = key.status === 'revoked' ? key.version : key.version + 1;
-    await revocationLog.revokeKey(id, version);
-    if (key.status === 'revoked') return key;
-    const revoked: ApiKey = { ...key, status: 'revoked', version, updatedAt: clock() };
-    if (!(await records.replace(recordName(id), stored, revoked))) continue;
-    await Promise.all(
-      (key.corsOrigins ?? []).map(origin => store.removeMember(originIndex, `${origin} ${id}`)),
-    );
-    return revoked;
+    requireMatch(stored, ifMatch);
+    const before = stored.value;
+    const after = change(before);
+    if (after === before) return stored;
+    if (!isAnnounced) await announce?.(before, after);
+    isAnnounced = true;
+    const [old, fresh] = [indexEntries(before), indexEntries(after)];
+    await Promise.all(without(fresh, old).map(([set, member]) => store.addMember(set, member)));
+    if (after.version > before.version) await revocationLog.revokeKey(id, after.version);
+    const written = await records.replace(recordName(id), stored, after);
+    if (written === undefined) continue;
+    await Promise.all(without(old, fresh).map(([set, member]) => store.removeMember(set, member)));
+    return written;
   }
   throw new StoreUnavailable('the key is being changed by others again and again');
+}
+
+function without<T extends readonly string[]>(list: readonly T[], other: readonly T[]): T[] {
+  const known = new Set(other.map(entry => entry.join('\n')));
+  return list.filter(entry => !known.has(entry.join('\n')));
+}
+
+/** Ended first, forgotten then: whatever happens in between, it is dead. */
+async function removeKey(id: string, how: ChangeOptions, options: ApiKeysOptions): Promise<void> {
+  const { store, records, clock } = options;
+  const end: KeyChange = key => ({ ...key, status: 'revoked', version: key.version + 1, updatedAt: clock() });
+  const ended = await changeKey(id, end, how, options);
+  if (!(await records.remove(recordName(id), ended)))
+    throw new StoreUnavailable('the key was changed while it was being deleted');
+  await Promise.all(indexEntries(ended.value).map(([set, member]) => store.removeMember(set, member)));
 }
 
 async function* keysWithOrigin(
@@ -238,16 +254,27 @@ async function* keysWithOrigin(
   { store, records, clock }: ApiKeysOptions,
 ): AsyncGenerator<ApiKey> {
   const prefix = `${origin} `;
+  for await (const member of membersOf(store, originIndex, prefix)) {
+    const stored = await records.get<ApiKey>(recordName(member.slice(prefix.length)));
+    if (stored !== undefined && statusOf(stored.value, clock()) === 'active') yield stored.value;
+  }
+}
+
+async function* allKeys({ store, records }: ApiKeysOptions): AsyncGenerator<ApiKey> {
+  for (const set of [accessKeyIndex, allIndex]) {
+    for await (const member of membersOf(store, set, '')) {
+      const stored = await records.get<ApiKey>(recordName(idOfMember(member)));
+      if (stored !== undefined) yield stored.value;
+    }
+  }
+}
+
+async function* membersOf(store: Store, set: string, prefix: string): AsyncGenerator<string> {
   let after: string | undefined;
   for (;;) {
-    const members = await store.listMembers(originIndex, { prefix, after, limit: 100 });
-    const page = await records.getMany<ApiKey>(
-      members.map(member => recordName(member.slice(prefix.length))),
-    );
-    for (const stored of page) {
-      if (stored !== undefined && statusOf(stored.value, clock()) === 'active') yield stored.value;
-    }
-    if (members.length < 100) return;
+    const members = await store.listMembers(set, { prefix, after, limit: 500 });
+    yield* members;
     after = members.at(-1);
+    if (members.length < 500) return;
   }
 }

@@ -2,24 +2,31 @@
  * Whose key string is this? Whoever holds no valid secret learns nothing from the answer, neither in words nor in
  * time: an unknown key is hashed against nothing, and every failure asks the store the same questions.
  */
-import { type ApiKeyString, parseApiKey } from '../protocol/api-key.ts';
-import { type ApiKey, type ApiKeys, statusOf } from './api-keys.ts';
-import type { Stored } from './records.ts';
+import { parseApiKey } from '../protocol/api-key.ts';
+import type { Clock } from '../store/store.ts';
+import { type ApiKey, type KeySecret, livingSecrets, statusOf } from './api-key.ts';
+import type { ApiKeys } from './api-keys.ts';
 import type { Vault } from './vault.ts';
 
-export type Authentication =
-  | { readonly outcome: 'genuine'; readonly stored: Stored<ApiKey>; readonly presented: ApiKeyString }
-  /** No key string, or not the secret of the key that it names. */
-  | { readonly outcome: 'refused' };
+export interface AuthenticatedKey {
+  readonly key: ApiKey;
+  /** The one of its secrets that was presented. */
+  readonly secret: KeySecret;
+}
 
 export interface KeyAuthenticator {
-  /** @throws {StoreUnavailable} where it cannot be told */
-  authenticate(text: string): Promise<Authentication>;
+  /**
+   * The key whose secret this is, or undefined: no key string, or not the secret of the key that it names.
+   *
+   * @throws {StoreUnavailable} where it cannot be told
+   */
+  authenticate(text: string): Promise<AuthenticatedKey | undefined>;
 }
 
 export interface KeyAuthenticatorOptions {
   readonly apiKeys: ApiKeys;
   readonly vault: Vault;
+  readonly clock: Clock;
   /** Rejects where the store is not the one that this instance knows: then a missing key proves nothing. */
   readonly confirm: () => Promise<void>;
 }
@@ -27,22 +34,28 @@ export interface KeyAuthenticatorOptions {
 export function createKeyAuthenticator({
   apiKeys,
   vault,
+  clock,
   confirm,
 }: KeyAuthenticatorOptions): KeyAuthenticator {
   return {
     async authenticate(text) {
       const presented = parseApiKey(text);
-      if (presented === undefined) return { outcome: 'refused' };
-      const stored = await apiKeys.find(presented.id);
-      const secrets = stored?.value.secrets ?? [];
-      const matches = secrets.map(secret => vault.verifySecret(presented.id, presented.secret, secret));
-      if (secrets.length === 0) vault.verifySecret(presented.id, presented.secret, undefined);
-      if (stored !== undefined && matches.includes(true)) return { outcome: 'genuine', stored, presented };
+      if (presented === undefined) return undefined;
+      const key = (await apiKeys.find(presented.id))?.value;
+      const secrets = key === undefined ? [] : livingSecrets(key, clock());
+      const secret = secrets.find(known => vault.verifySecret(presented.id, presented.secret, known));
+      if (key !== undefined && secret !== undefined) return { key, secret };
+      for (let hashed = secrets.length; hashed < mostSecrets; hashed += 1) {
+        vault.verifySecret(presented.id, presented.secret, undefined);
+      }
       await confirm();
-      return { outcome: 'refused' };
+      return undefined;
     },
   };
 }
+
+/** Secrets that a key has at most; every failure costs as many hashes. */
+const mostSecrets = 2;
 
 /** Why a key that is genuine may not be used now, for its holder's eyes; undefined where it may. */
 export function unusableBecause(key: ApiKey, now: number): string | undefined {

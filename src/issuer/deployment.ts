@@ -68,7 +68,7 @@ export async function claimDeployment(
   if (claim !== undefined && clock() - claim.at < patience) return 'under way';
   const id = randomUUID();
   const claimed: Deployment = { ...stored.value, claim: { id, at: clock(), done: false } };
-  return (await records.replace(recordName, stored, claimed)) ? { claim: id } : 'under way';
+  return (await records.replace(recordName, stored, claimed)) === undefined ? 'under way' : { claim: id };
 }
 
 /** Finishes a claim. False where it was taken over in the meantime. */
@@ -76,7 +76,8 @@ export async function finishClaim(records: Records, id: string): Promise<boolean
   const stored = await records.get<Deployment>(recordName);
   const claim = stored?.value.claim;
   if (stored === undefined || claim?.id !== id || claim.done) return false;
-  return records.replace(recordName, stored, { ...stored.value, claim: { ...claim, done: true } });
+  const done = { ...stored.value, claim: { ...claim, done: true } };
+  return (await records.replace(recordName, stored, done)) !== undefined;
 }
 
 /**

@@ -7,9 +7,15 @@ import { parseGuid } from '../protocol/guid.ts';
 import { parseScope, scopesBeyond } from '../protocol/scope.ts';
 import type { Clock } from '../store/store.ts';
 import type { Accounts } from './accounts.ts';
-import type { ApiKey } from './api-keys.ts';
-import { type KeyAuthenticator, unusableBecause, unusableReasons } from './authenticate-key.ts';
+import type { ApiKey } from './api-key.ts';
+import {
+  type AuthenticatedKey,
+  type KeyAuthenticator,
+  unusableBecause,
+  unusableReasons,
+} from './authenticate-key.ts';
 import { type Grant, resolveGrant } from './grant.ts';
+import type { SettleUse } from './settle-use.ts';
 import { type Signer, signToken } from './sign-token.ts';
 
 /** A token request, whichever door it came through. */
@@ -24,6 +30,8 @@ export interface TokenRequest {
   readonly scope?: string | undefined;
   /** Audiences and resources together; none: the default one. */
   readonly audiences: readonly string[];
+  /** The caller's address. */
+  readonly address: string;
 }
 
 export interface IssuedToken {
@@ -47,6 +55,7 @@ export interface ExchangeOptions {
   readonly tokenTtl: number;
   readonly catalogue: Catalogue;
   readonly authenticator: KeyAuthenticator;
+  readonly settleUse: SettleUse;
   readonly accounts: Accounts;
   readonly signer: () => Signer;
   readonly clock: Clock;
@@ -56,12 +65,13 @@ export function createExchange(options: ExchangeOptions): Exchange {
   return {
     async issue(request) {
       const now = options.clock();
-      const key = await identifyKey(request, options);
-      refuseUnusable(key, request, now);
+      const presented = await identifyKey(request, options);
+      refuseUnusable(presented.key, request, now);
+      const { key, secret } = await settle(presented, request, options);
       const grant = await readGrant(key, options);
       const scope = narrowScope(request.scope, grant);
       const audience = chooseAudience(request.audiences, grant, options);
-      const life = lifeOf(key, now, request, options);
+      const life = lifeOf({ key, secret }, now, request, options);
       const claims = claimsOf({ key, grant, scope, audience, now, life }, options);
       const accessToken = await signToken(options.signer(), claims);
       return { accessToken, expiresIn: life, scope, clientId: key.id };
@@ -70,13 +80,13 @@ export function createExchange(options: ExchangeOptions): Exchange {
 }
 
 /** The key behind the secret. The client id, where it is sent, must be its own. */
-async function identifyKey(request: TokenRequest, options: ExchangeOptions): Promise<ApiKey> {
-  const authentication = await options.authenticator.authenticate(request.secret);
+async function identifyKey(request: TokenRequest, options: ExchangeOptions): Promise<AuthenticatedKey> {
+  const authenticated = await options.authenticator.authenticate(request.secret);
   const named = request.clientId === undefined ? undefined : (parseGuid(request.clientId) ?? 'none');
-  if (authentication.outcome === 'refused') throw badCredential(request, refusedDescription);
-  const key = authentication.stored.value;
-  if (named !== undefined && named !== key.id) throw badCredential(request, refusedDescription);
-  return key;
+  if (authenticated === undefined || (named !== undefined && named !== authenticated.key.id)) {
+    throw badCredential(request, refusedDescription);
+  }
+  return authenticated;
 }
 
 const refusedDescription =
@@ -98,6 +108,18 @@ function refuseUnusable(key: ApiKey, request: TokenRequest, now: number): void {
       'The API key was made for other doors than the token endpoint.',
     );
   }
+}
+
+/** What the use does to the key; it may have been ended in that very moment. */
+async function settle(
+  presented: AuthenticatedKey,
+  request: TokenRequest,
+  options: ExchangeOptions,
+): Promise<AuthenticatedKey> {
+  const settled = await options.settleUse(presented, request.secret, request.address);
+  if (settled === undefined) throw badCredential(request, refusedDescription);
+  if (settled.key !== presented.key) refuseUnusable(settled.key, request, options.clock());
+  return settled;
 }
 
 async function readGrant(key: ApiKey, options: ExchangeOptions): Promise<Grant> {
@@ -151,10 +173,18 @@ function chooseAudience(
   return audience;
 }
 
-/** Seconds: never past the key's own expiry, and never none (a client would keep such a token for ever). */
-function lifeOf(key: ApiKey, now: number, request: TokenRequest, { tokenTtl }: ExchangeOptions): number {
-  const left =
-    key.expiresAt === undefined ? Infinity : Math.floor(key.expiresAt / 1000) - Math.floor(now / 1000);
+/**
+ * Seconds: never past the expiry of the key or the deadline of its secret, and never none (a client would keep such a
+ * token for ever).
+ */
+function lifeOf(
+  { key, secret }: AuthenticatedKey,
+  now: number,
+  request: TokenRequest,
+  { tokenTtl }: ExchangeOptions,
+): number {
+  const end = Math.min(key.expiresAt ?? Infinity, secret.retiresAt ?? Infinity);
+  const left = Math.floor(end / 1000) - Math.floor(now / 1000);
   if (left < 1) throw badCredential(request, unusableReasons.expired);
   return Math.min(key.tokenTtl ?? tokenTtl, left);
 }

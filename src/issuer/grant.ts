@@ -3,7 +3,7 @@ import type { Catalogue, Feature } from '../config/catalogue.ts';
 import { effectiveControllers } from '../protocol/controllers.ts';
 import { intersectScopes } from '../protocol/scope.ts';
 import type { Account } from './accounts.ts';
-import type { ApiKey } from './api-keys.ts';
+import type { ApiKey } from './api-key.ts';
 
 export interface Grant {
   readonly feature: string;
@@ -28,7 +28,7 @@ export function resolveGrant(
   { issuer, audience }: Audiences,
 ): Grant | undefined {
   if (key.account !== undefined) {
-    if (account?.accessKey !== key.id) return undefined;
+    if (account === undefined || account.accessKey !== key.id) return undefined;
     const feature = featureOfRole(catalogue, account);
     return feature && { ...accountGrant(account, feature), audiences: [issuer] };
   }

@@ -3,6 +3,7 @@
  * record to its name. Who can write to the store, but has not the master key, can neither widen a key's rights nor
  * put one record in another's place. (An older version of a whole record passes: see docs/security.md.)
  */
+import { Problem } from '../protocol/errors.ts';
 import { type RecordOptions, type Store, StoreUnavailable } from '../store/store.ts';
 import type { Vault } from './vault.ts';
 
@@ -17,9 +18,26 @@ export interface Records {
   get<T>(name: string): Promise<Stored<T> | undefined>;
   getMany<T>(names: readonly string[]): Promise<(Stored<T> | undefined)[]>;
   create(name: string, value: unknown, options?: RecordOptions): Promise<boolean>;
-  /** False where the record has changed since it was read. */
-  replace<T>(name: string, read: Stored<T>, value: T): Promise<boolean>;
+  /** Undefined, and nothing changed, where the record is not as it was read. */
+  replace<T>(
+    name: string,
+    read: Stored<T>,
+    value: T,
+    options?: RecordOptions,
+  ): Promise<Stored<T> | undefined>;
   remove<T>(name: string, read: Stored<T>): Promise<boolean>;
+}
+
+/** The entity tag (RFC 9110 section 8.8.3): the authentication code, which changes with every change of the record. */
+export function etagOf({ text }: Stored<unknown>): string {
+  return `"${text.slice(-codeLength)}"`;
+}
+
+/** RFC 9110 section 13.1.1. @throws {Problem} `precondition_failed` */
+export function requireMatch(stored: Stored<unknown>, ifMatch: string | undefined): void {
+  if (ifMatch === undefined || ifMatch.trim() === '*') return;
+  const tags = ifMatch.split(',').map(tag => tag.trim());
+  if (!tags.includes(etagOf(stored))) throw new Problem('precondition_failed');
 }
 
 /** The record was changed by somebody without the master key, or damaged: nothing may be decided by it. */
@@ -45,7 +63,10 @@ export function createRecords(store: Store, vault: Vault): Records {
       return texts.map((text, place) => decode<T>(names[place]!, text));
     },
     create: (name, value, options) => store.create(name, encode(name, value), options),
-    replace: (name, read, value) => store.replace(name, read.text, encode(name, value)),
+    async replace(name, read, value, options) {
+      const text = encode(name, value);
+      return (await store.replace(name, read.text, text, options)) ? { value, text } : undefined;
+    },
     remove: (name, read) => store.remove(name, read.text),
   };
 }

@@ -2,18 +2,21 @@
 import { canonicalizeToken } from '../access/token-text.ts';
 import type { TokenVerifier } from '../access/verify-token.ts';
 import type { Clock } from '../store/store.ts';
+import type { Actor, Audit } from './audit.ts';
 import type { ApiKeys } from './api-keys.ts';
 import type { KeyAuthenticator } from './authenticate-key.ts';
+import { stepStatus } from './key-changes.ts';
 import type { RevocationLog } from './revocation-log.ts';
 
 export interface Revoker {
   /**
    * Revokes what the text is. What it is not, it is not told: an unknown, foreign or expired token is no error.
    *
+   * @param caller where it came from; who it is, is told by what it holds
    * @returns what was revoked, for the log
    * @throws {StoreUnavailable} where it is unknown whether it took effect: ask again
    */
-  revoke(text: string): Promise<{ clientId: string; what: 'key' | 'token' } | undefined>;
+  revoke(text: string, caller: Actor): Promise<{ clientId: string; what: 'key' | 'token' } | undefined>;
 }
 
 export interface RevokerOptions {
@@ -21,6 +24,7 @@ export interface RevokerOptions {
   readonly apiKeys: ApiKeys;
   readonly verifier: TokenVerifier;
   readonly revocationLog: RevocationLog;
+  readonly audit: Audit;
   readonly clock: Clock;
 }
 
@@ -29,21 +33,30 @@ export function createRevoker({
   apiKeys,
   verifier,
   revocationLog,
+  audit,
   clock,
 }: RevokerOptions): Revoker {
   return {
-    async revoke(text) {
-      const authentication = await authenticator.authenticate(text);
-      if (authentication.outcome === 'genuine') {
-        const { id } = authentication.presented;
-        await apiKeys.revoke(id);
+    async revoke(text, caller) {
+      const announce = (clientId: string, action: string, target: string) =>
+        audit.record({ actor: { ...caller, clientId }, action, target, outcome: 'done' });
+      const authenticated = await authenticator.authenticate(text);
+      if (authenticated !== undefined) {
+        const { id } = authenticated.key;
+        await apiKeys.change(id, key => stepStatus(key, 'revoke', clock()), {
+          announce: () => announce(id, 'key.revoke', `key/${id}`),
+        });
         return { clientId: id, what: 'key' };
       }
       // A reader more lenient than our guard may accept another spelling: the token behind it dies all the same.
       const token = await verifier.verify(canonicalizeToken(text));
       if (token === undefined || token.claims.exp * 1000 <= clock()) return undefined;
-      await revocationLog.revokeToken(token.claims.jti, token.claims.exp);
-      return { clientId: token.claims.client_id, what: 'token' };
+      const { jti, exp, client_id } = token.claims;
+      // It is only known here once it is durable: saying it again would make the log grow for nothing.
+      if (revocationLog.revocations.isRevoked(token.claims)) return { clientId: client_id, what: 'token' };
+      await announce(client_id, 'token.revoke', `token/${jti}`);
+      await revocationLog.revokeToken(jti, exp);
+      return { clientId: client_id, what: 'token' };
     },
   };
 }

@@ -15,10 +15,19 @@ export interface SigningKeys {
   find(kid: string): VerificationKey | undefined;
   /** The published set (RFC 7517): public members only, oldest first. */
   jwks(): { keys: JWK[] };
+  /** What the admin API shows of the ring: never a private key. */
+  list(): readonly SigningKeyView[];
   /** Reads the ring again. */
   refresh(): Promise<void>;
   /** As {@link refresh}, for a key id that is not known: at most once in 30 s, whatever callers send. */
   refreshFor(kid: string): Promise<void>;
+}
+
+export interface SigningKeyView {
+  readonly kid: string;
+  readonly alg: SigningAlgorithm;
+  readonly state: SigningKeyRecord['state'];
+  readonly createdAt: string;
 }
 
 interface SigningKeyRecord {
@@ -63,6 +72,7 @@ export async function openSigningKeys(options: SigningKeysOptions): Promise<Sign
     signer: () => ring.signer,
     find: kid => ring.verification.get(kid),
     jwks: () => ring.jwks,
+    list: () => ring.views,
     refresh,
     async refreshFor() {
       if (options.clock() - refreshedFor < refreshInterval) return;
@@ -94,6 +104,7 @@ interface OpenRing {
   readonly signer: Signer;
   readonly verification: ReadonlyMap<string, VerificationKey>;
   readonly jwks: { keys: JWK[] };
+  readonly views: readonly SigningKeyView[];
 }
 
 function openRing({ value, text }: Stored<Ring>, { vault, alg }: SigningKeysOptions): OpenRing {
@@ -106,6 +117,12 @@ function openRing({ value, text }: Stored<Ring>, { vault, alg }: SigningKeysOpti
     signer: createSigner(signing.kid, signing.alg, createPrivateKey({ key: privateJwk, format: 'jwk' })),
     verification: new Map(value.keys.map(key => [key.kid, verificationKey(key)])),
     jwks: { keys: value.keys.map(key => key.publicJwk) },
+    views: value.keys.map(({ kid, alg, state, createdAt }) => ({
+      kid,
+      alg,
+      state,
+      createdAt: new Date(createdAt).toISOString(),
+    })),
   };
 }
 

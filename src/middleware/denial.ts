@@ -18,7 +18,7 @@ export interface DenialContext {
   /** The address of the protected-resource metadata (RFC 9728). */
   readonly resourceMetadata: string;
   /** The scope that the route asks for. */
-  readonly scope: string;
+  readonly scope: string | undefined;
 }
 
 export function denialResponse(

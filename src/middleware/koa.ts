@@ -3,7 +3,7 @@ import type { Context, Middleware } from 'koa';
 import type { Decision, Demand } from '../access/decide.ts';
 import type { Guard } from '../access/guard.ts';
 import type { GenuineToken } from '../access/verify-token.ts';
-import { denialResponse } from './denial.ts';
+import { type DenialContext, denialResponse } from './denial.ts';
 
 export interface GuardState {
   /** What the guard decided; absent on a route that has none. */
@@ -57,7 +57,7 @@ function countOtherCredentials({ req, querystring }: Pick<Context, 'req' | 'quer
 function refuse(
   ctx: Pick<Context, 'status' | 'set' | 'body'>,
   denial: Decision & { allowed: false },
-  context: { resourceMetadata: string; scope: string },
+  context: DenialContext,
 ): void {
   const { status, headers, body } = denialResponse(denial, context);
   ctx.status = status;

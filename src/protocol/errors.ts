@@ -35,6 +35,10 @@ export type ProblemCode =
   | 'not_found'
   | 'method_not_allowed'
   | 'conflict'
+  | 'precondition_failed'
+  | 'idempotency_key_reused'
+  | 'role_not_allowed'
+  | 'key_invalid'
   | 'payload_too_large'
   | 'unsupported_media_type'
   | 'too_many_headers'
@@ -163,6 +167,30 @@ export const problems: Record<ProblemCode, ErrorRow> = {
     title: 'The state of the resource does not permit this',
     detail: 'Read the resource again and decide anew.',
     log: 'the state of the resource does not permit this',
+  },
+  precondition_failed: {
+    status: 412,
+    title: 'The resource has changed since it was read',
+    detail: 'Read it again, and send the ETag of that answer as If-Match.',
+    log: 'the resource has changed since the caller read it',
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: 'The Idempotency-Key was used for another request',
+    detail: 'Use a new key for each new request, and the same key only to repeat one.',
+    log: 'an idempotency key was used for another request',
+  },
+  key_invalid: {
+    status: 401,
+    title: 'The API key is not valid',
+    detail: 'Send the whole API key as the password of HTTP Basic, or a token of the key as Bearer.',
+    log: 'the API key is not valid',
+  },
+  role_not_allowed: {
+    status: 403,
+    title: 'The role of the account does not permit this',
+    detail: 'Ask an account of a higher role.',
+    log: 'the role of the account does not permit this',
   },
   payload_too_large: {
     status: 413,

@@ -25,7 +25,7 @@ export interface Challenge {
   /** The address of the protected-resource metadata. */
   readonly resourceMetadata: string;
   /** The scope that would have sufficed. */
-  readonly scope?: string;
+  readonly scope?: string | undefined;
 }
 
 /** The `WWW-Authenticate` value of a denial; undefined where the status asks for none. */

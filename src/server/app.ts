@@ -3,47 +3,34 @@ import Router from '@koa/router';
 import Koa, { type Middleware } from 'koa';
 import type { Logger } from 'pino';
 import type { Guard } from '../access/guard.ts';
-import type { Catalogue } from '../config/catalogue.ts';
 import type { Collections } from '../gateway/collections.ts';
-import type { Accounts } from '../issuer/accounts.ts';
-import type { ApiKeys } from '../issuer/api-keys.ts';
-import type { KeyAuthenticator } from '../issuer/authenticate-key.ts';
 import type { Exchange } from '../issuer/exchange.ts';
 import type { Revoker } from '../issuer/revoke.ts';
-import type { SigningKeys } from '../issuer/signing-keys.ts';
 import type { Throttle } from '../issuer/throttle.ts';
 import { createKoaGuard } from '../middleware/koa.ts';
 import { Problem } from '../protocol/errors.ts';
-import type { Clock } from '../store/store.ts';
 import { createClientAddress } from './client-address.ts';
 import type { AppState } from './context.ts';
 import { createCors } from './cors.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { createFrontDoor } from './front-door.ts';
 import { createRequestLog } from './request-log.ts';
-import { createAdminKeys } from './routes/admin-keys.ts';
+import { type AdminServices, addAdminRoutes } from './routes/admin.ts';
 import { createReadyz, livez } from './routes/health.ts';
 import { createRevocationEndpoint } from './routes/oauth-revoke.ts';
 import { createTokenEndpoint } from './routes/oauth-token.ts';
 import { addResourceRoutes } from './routes/resources.ts';
 import { createJwks, createResourceMetadata, createServerMetadata } from './routes/well-known.ts';
 
-export interface AppServices {
+export interface AppServices extends AdminServices {
   readonly issuer: string;
   readonly audience: string;
-  readonly forbiddenUsers: readonly string[];
   readonly trustedProxies: readonly string[];
-  readonly catalogue: Catalogue;
   readonly guard: Guard;
   readonly exchange: Exchange;
-  readonly authenticator: KeyAuthenticator;
   readonly revoker: Revoker;
-  readonly apiKeys: ApiKeys;
-  readonly accounts: Accounts;
-  readonly signingKeys: SigningKeys;
   readonly collections: Collections;
   readonly throttle: Throttle;
-  readonly clock: Clock;
   readonly logger: Logger;
   /** Resolves with what keeps the service from working, if anything does. */
   readonly readiness: () => Promise<string | undefined>;
@@ -85,14 +72,7 @@ function createRoutes(services: AppServices): Router<AppState> {
 
   const resourceMetadata = `${issuer}/.well-known/oauth-protected-resource`;
   const guarded = createKoaGuard({ guard: services.guard, resourceMetadata });
-  const admin = (controller: string, scope: string) =>
-    guarded({ audience: issuer, controllers: [controller], scope });
-  const keys = createAdminKeys(services);
-  router.post('/admin/keys', admin('Keyturn.Keys', 'keyturn:keys:create'), keys.create);
-  router.get('/admin/keys', admin('Keyturn.Keys', 'keyturn:keys:read'), keys.list);
-  router.get('/admin/keys/:id', admin('Keyturn.Keys', 'keyturn:keys:read'), keys.show);
-  router.post('/admin/keys/:id/revoke', admin('Keyturn.Keys', 'keyturn:keys:update'), keys.revoke);
-
+  addAdminRoutes(router, services, guarded);
   addResourceRoutes(router, {
     controllers: catalogue.controllers.values(),
     audience,

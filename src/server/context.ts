@@ -10,6 +10,8 @@ export interface AppState extends GuardState {
   address: string;
   /** The key that the request acted with, where it was found out otherwise than by the guard. */
   clientId?: string;
+  /** The key that authenticated as itself, without a token. */
+  self?: string;
   /** Why it was refused. */
   code?: ProblemCode | OAuthErrorCode;
 }

@@ -4,7 +4,8 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Catalogue } from '../config/catalogue.ts';
-import { type ApiKey, type ApiKeys, statusOf } from '../issuer/api-keys.ts';
+import { type ApiKey, statusOf } from '../issuer/api-key.ts';
+import type { ApiKeys } from '../issuer/api-keys.ts';
 import { allowsController, effectiveControllers } from '../protocol/controllers.ts';
 import { parseGuid } from '../protocol/guid.ts';
 import { allowsOrigin, anyOrigin, parseOrigin } from '../protocol/origin.ts';

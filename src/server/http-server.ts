@@ -1,5 +1,5 @@
 /** The listening socket: its time limits, and an end that lets what is in flight finish. */
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface HttpServer {
@@ -8,16 +8,22 @@ export interface HttpServer {
   close(grace: number): Promise<void>;
 }
 
+/** Answers one request; a promise takes care of its own errors. */
+export type Answer = (req: IncomingMessage, res: ServerResponse) => unknown;
+
 /**
- * Listens, then asks for the listener: it may need the port.
+ * Listens, then opens what answers: it may need the port. Requests that come before it is open wait for it.
  *
- * @throws the error of `listen`, as `EADDRINUSE`
+ * @param open calls `answerWith` once it can answer, and again where another listener takes over
+ * @throws the error of `listen`, as `EADDRINUSE`, or of `open`
  */
 export async function listen(
   { host, port }: { host: string; port: number },
-  createListener: (port: number) => Promise<RequestListener>,
+  open: (port: number, answerWith: (answer: Answer) => void) => Promise<void>,
 ): Promise<HttpServer> {
-  const server = createServer(limits);
+  const waiting: Parameters<Answer>[] = [];
+  let answer: Answer = (...request) => waiting.push(request);
+  const server = createServer(limits, (req, res) => void answer(req, res));
   // No field may be dropped unseen: the front door counts them, and refuses.
   server.maxHeadersCount = 0;
   await new Promise<void>((resolve, reject) => {
@@ -25,7 +31,15 @@ export async function listen(
     server.listen(port, host, resolve);
   });
   const actualPort = (server.address() as AddressInfo).port;
-  server.on('request', await createListener(actualPort));
+  try {
+    await open(actualPort, opened => {
+      answer = opened;
+      for (const request of waiting.splice(0)) void answer(...request);
+    });
+  } catch (error) {
+    await close(server, 0);
+    throw error;
+  }
   return { port: actualPort, close: grace => close(server, grace) };
 }
 

@@ -33,7 +33,11 @@ export async function readText(req: IncomingMessage, limit: number): Promise<str
  */
 export async function readJsonObject(req: IncomingMessage, limit: number): Promise<Record<string, unknown>> {
   const text = await readText(req, limit);
-  if (text === '') return {};
+  return text === '' ? {} : parseJsonObject(text);
+}
+
+/** @throws {Problem} `malformed_json` */
+export function parseJsonObject(text: string): Record<string, unknown> {
   const value = parseJson(text);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   throw new Problem('malformed_json', 'The body has to be a JSON object.');

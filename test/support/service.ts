@@ -24,7 +24,9 @@ export interface TestService {
   /** Calls the admin API as the owner. */
   admin(method: string, path: string, body?: unknown): Promise<Response>;
   /** Makes a key. */
-  createKey(fields: Record<string, unknown>): Promise<{ key: Record<string, unknown> & { id: string }; apiKey: string }>;
+  createKey(
+    fields: Record<string, unknown>,
+  ): Promise<{ key: Record<string, unknown> & { id: string }; apiKey: string }>;
   stop(): Promise<void>;
 }
 
@@ -76,7 +78,8 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
   const token = async (apiKey: string, parameters?: Record<string, string>) => {
     const response = await exchange(apiKey, parameters);
     const answer = (await response.json()) as { access_token?: string };
-    if (answer.access_token === undefined) throw new Error(`no token: ${response.status} ${JSON.stringify(answer)}`);
+    if (answer.access_token === undefined)
+      throw new Error(`no token: ${response.status} ${JSON.stringify(answer)}`);
     return answer.access_token;
   };
   const owner = ownerKey ?? service.welcome?.ownerKey ?? '';
@@ -91,7 +94,8 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
     if (response.status !== 201) throw new Error(`no key: ${response.status} ${await response.text()}`);
     return (await response.json()) as Awaited<ReturnType<TestService['createKey']>>;
   };
-  const sampleKey = service.welcome?.sampleKey ?? (options.redisUrl === undefined ? '' : (await createKey({})).apiKey);
+  const sampleKey =
+    service.welcome?.sampleKey ?? (options.redisUrl === undefined ? '' : (await createKey({})).apiKey);
   return {
     url,
     port: service.port,

@@ -1,105 +1,214 @@
-/** `/admin/keys`: making, listing, showing and revoking API keys. */
+/** `/admin/keys`: the whole life of API keys, and `/keys/self/rotations`. */
 import { type Static, Type } from 'typebox';
 import type { Catalogue } from '../../config/catalogue.ts';
 import type { Accounts } from '../../issuer/accounts.ts';
-import { type ApiKeys, type KeyQuery, presentKey } from '../../issuer/api-keys.ts';
+import { type ApiKey, type KeyStatus, presentKey } from '../../issuer/api-key.ts';
+import type { ApiKeys } from '../../issuer/api-keys.ts';
+import { type Actor, type Audit, underAudit } from '../../issuer/audit.ts';
 import { checkNewKey, newKeySchema } from '../../issuer/check-key.ts';
-import { grantedAccess } from '../../middleware/koa.ts';
+import type { Answer } from '../../issuer/idempotency.ts';
+import {
+  type KeyPatch,
+  keyPatchSchema,
+  patchKey,
+  type StatusStep,
+  stepStatus,
+} from '../../issuer/key-changes.ts';
+import type { KeyUsage } from '../../issuer/key-usage.ts';
+import { etagOf, type Stored } from '../../issuer/records.ts';
+import { cancelRotation, rotationSchema, startRotation } from '../../issuer/rotation.ts';
 import { Problem } from '../../protocol/errors.ts';
 import { parseGuid } from '../../protocol/guid.ts';
+import { containsScope } from '../../protocol/scope.ts';
 import type { Clock } from '../../store/store.ts';
-import type { AppContext } from '../context.ts';
-import { mediaType, readJsonObject } from '../read-body.ts';
+import { type AdminAction, type AdminCall, jsonAnswer, noContent } from '../admin-call.ts';
 import { compileSchema } from '../validate.ts';
 
 export interface AdminKeysOptions {
   readonly apiKeys: ApiKeys;
   readonly accounts: Accounts;
+  readonly usage: KeyUsage;
+  readonly audit: Audit;
   readonly catalogue: Catalogue;
   readonly forbiddenUsers: readonly string[];
   readonly clock: Clock;
 }
 
-/** Bytes. */
-const longestBody = 65_536;
-
 const checkBody = compileSchema(newKeySchema);
+const checkPatch = compileSchema(keyPatchSchema);
+const checkRotation = compileSchema(rotationSchema);
 
-const querySchema = Type.Object(
-  {
-    cursor: Type.Optional(Type.String({ pattern: '^[0-9a-z]{9}/[0-9a-f-]{36}$' })),
-    limit: Type.Optional(Type.String({ pattern: '^([1-9]|[1-9][0-9]|100)$' })),
-    feature: Type.Optional(Type.String({ maxLength: 100 })),
-    owner: Type.Optional(Type.String({ maxLength: 200 })),
-    status: Type.Optional(
-      Type.Union(
-        (['draft', 'active', 'disabled', 'expired', 'revoked'] as const).map(status => Type.Literal(status)),
-      ),
-    ),
-    q: Type.Optional(Type.String({ maxLength: 200 })),
-  },
-  { additionalProperties: false },
+const statuses = [
+  'draft',
+  'active',
+  'disabled',
+  'expired',
+  'revoked',
+] as const satisfies readonly KeyStatus[];
+const checkQuery = compileSchema(
+  Type.Object(
+    {
+      cursor: Type.Optional(Type.String({ pattern: '^[0-9a-z]{9}/[0-9a-f-]{36}$' })),
+      limit: Type.Optional(Type.String({ pattern: '^([1-9]|[1-9][0-9]|100)$' })),
+      feature: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+      owner: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+      status: Type.Optional(Type.Union(statuses.map(status => Type.Literal(status)))),
+      q: Type.Optional(Type.String({ maxLength: 200 })),
+    },
+    { additionalProperties: false },
+  ),
 );
 
-const checkQuery = compileSchema(querySchema);
-
-export function createAdminKeys({ apiKeys, accounts, catalogue, forbiddenUsers, clock }: AdminKeysOptions) {
+export function createAdminKeys(options: AdminKeysOptions) {
+  const { apiKeys, audit, clock } = options;
+  const rules = () => ({
+    catalogue: options.catalogue,
+    forbiddenUsers: options.forbiddenUsers,
+    now: clock(),
+  });
   return {
-    async create(ctx: AppContext): Promise<void> {
-      const input = checkBody(await readAdminBody(ctx));
-      const key = checkNewKey(input, { catalogue, forbiddenUsers, now: clock() });
-      const owner = key.owner ?? grantedAccess(ctx.state).claims.sub;
-      if ((await accounts.find(owner)) === undefined) throw noSuchOwner();
-      const created = await apiKeys.create({ ...key, owner });
-      ctx.status = 201;
-      ctx.set('Location', `/admin/keys/${created.key.id}`);
-      respond(ctx, { key: presentKey(created.key, clock()), apiKey: created.apiKey });
-    },
+    create: (async ({ body, actor }) => {
+      const fields = checkNewKey(checkBody(body), rules());
+      const owner = fields.owner ?? actor.account ?? '';
+      await requireAccount(owner, options.accounts);
+      const what = { actor, action: 'key.create', target: '' };
+      const { key, apiKey } = await apiKeys.create({ ...fields, owner }, made =>
+        audit.record({
+          ...what,
+          target: `key/${made.id}`,
+          outcome: 'done',
+          after: presentKey(made, clock()),
+        }),
+      );
+      return jsonAnswer(
+        201,
+        { key: presentKey(key, clock()), apiKey },
+        { Location: `/admin/keys/${key.id}` },
+      );
+    }) satisfies AdminAction,
 
-    async list(ctx: AppContext): Promise<void> {
-      const query = readQuery(ctx.querystring);
-      const { items, next } = await apiKeys.list(query);
-      respond(ctx, { items: items.map(key => presentKey(key, clock())), next: next ?? null });
-    },
+    list: (async ({ querystring }) => {
+      const query = checkQuery(Object.fromEntries(new URLSearchParams(querystring)), 'malformed_request');
+      const { items, next } = await apiKeys.list({ ...query, limit: Number(query.limit ?? 50) });
+      const uses = await options.usage.read(items.map(key => key.id));
+      return jsonAnswer(200, {
+        items: items.map((key, place) => presentKey(key, clock(), uses[place])),
+        next: next ?? null,
+      });
+    }) satisfies AdminAction,
 
-    async show(ctx: AppContext): Promise<void> {
-      respond(ctx, presentKey(await apiKeys.get(readId(ctx)), clock()));
-    },
+    show: (async ({ parameters }) =>
+      showKey(await apiKeys.get(readId(parameters)), options)) satisfies AdminAction,
 
-    async revoke(ctx: AppContext): Promise<void> {
-      const { id } = await apiKeys.get(readId(ctx));
-      respond(ctx, presentKey(await apiKeys.revoke(id), clock()));
-    },
+    patch: (async ({ parameters, body, actor, ifMatch }) => {
+      const patch: KeyPatch = checkPatch(body);
+      if (typeof patch.owner === 'string') await requireAccount(patch.owner, options.accounts);
+      const change = (key: ApiKey) => patchKey(key, patch, rules());
+      return showKey(await changeKey({ parameters, actor, ifMatch }, 'key.update', change, options), options);
+    }) satisfies AdminAction,
+
+    step:
+      (step: StatusStep): AdminAction =>
+      async call =>
+        showKey(
+          await changeKey(call, `key.${step}`, key => stepStatus(key, step, clock()), options),
+          options,
+        ),
+
+    remove: (async ({ parameters, actor, ifMatch }) => {
+      const { value } = await apiKeys.get(readId(parameters));
+      await underAudit(audit, { actor, action: 'key.delete', target: `key/${value.id}` }, announce =>
+        apiKeys.remove(value.id, {
+          ifMatch,
+          announce: before => announce(presentKey(before, clock()), undefined),
+        }),
+      );
+      return noContent;
+    }) satisfies AdminAction,
+
+    rotate: (async call => {
+      await requireRotator(call, options);
+      return rotate(readId(call.parameters), call, options);
+    }) satisfies AdminAction,
+
+    cancelRotation: (async call => {
+      await requireRotator(call, options);
+      return showKey(
+        await changeKey(call, 'key.rotation.cancel', key => cancelRotation(key, clock()), options),
+        options,
+      );
+    }) satisfies AdminAction,
+
+    /** The caller's own key, whoever it is. */
+    rotateSelf: (async call => rotate(call.actor.clientId ?? '', call, options)) satisfies AdminAction,
   };
 }
 
-function readAdminBody(ctx: AppContext): Promise<Record<string, unknown>> {
-  if (mediaType(ctx.req) !== 'application/json') throw new Problem('unsupported_media_type');
-  return readJsonObject(ctx.req, longestBody);
-}
-
-function noSuchOwner(): Problem {
-  const errors = [{ pointer: '/owner', detail: 'There is no such account.' }];
-  return new Problem('validation_failed', '/owner: There is no such account.', { errors });
-}
-
-function readQuery(querystring: string): KeyQuery {
-  const query: Static<typeof querySchema> = checkQuery(
-    Object.fromEntries(new URLSearchParams(querystring)),
-    'malformed_request',
-  );
-  return { ...query, limit: Number(query.limit ?? 50) };
+async function showKey(stored: Stored<ApiKey>, { usage, clock }: AdminKeysOptions): Promise<Answer> {
+  const [uses] = await usage.read([stored.value.id]);
+  return jsonAnswer(200, presentKey(stored.value, clock(), uses), { ETag: etagOf(stored) });
 }
 
 /** Any form of GUID; what is none names no key. */
-function readId({ params }: AppContext): string {
-  const id = parseGuid(params['id'] ?? '');
+function readId(parameters: Readonly<Record<string, string>>): string {
+  const id = parseGuid(parameters['id'] ?? '');
   if (id === undefined) throw new Problem('not_found', 'There is no API key of this id.');
   return id;
 }
 
-function respond(ctx: AppContext, body: object): void {
-  ctx.set('Cache-Control', 'no-store');
-  ctx.type = 'application/json';
-  ctx.body = JSON.stringify(body);
+async function requireAccount(owner: string, accounts: Accounts): Promise<void> {
+  if ((await accounts.find(owner)) !== undefined) return;
+  const errors = [{ pointer: '/owner', detail: 'There is no such account.' }];
+  throw new Problem('validation_failed', '/owner: There is no such account.', { errors });
+}
+
+async function changeKey(
+  { parameters, actor, ifMatch }: Pick<AdminCall, 'parameters' | 'actor' | 'ifMatch'>,
+  action: string,
+  change: (key: ApiKey) => ApiKey,
+  { apiKeys, audit, clock }: AdminKeysOptions,
+): Promise<Stored<ApiKey>> {
+  const { value } = await apiKeys.get(readId(parameters));
+  return underAudit(audit, { actor, action, target: `key/${value.id}` }, announce =>
+    apiKeys.change(value.id, change, {
+      ifMatch,
+      announce: (before, after) => announce(presentKey(before, clock()), presentKey(after, clock())),
+    }),
+  );
+}
+
+/** Who may change keys may rotate them; others only those that their account owns. */
+async function requireRotator(
+  { parameters, scopes, actor }: AdminCall,
+  { apiKeys }: AdminKeysOptions,
+): Promise<void> {
+  const { value } = await apiKeys.get(readId(parameters));
+  if (containsScope(scopes, 'keyturn:keys:update') || value.owner === actor.account) return;
+  throw new Problem(
+    'role_not_allowed',
+    'The role of the account lets it rotate the keys that it owns: this one is not among them.',
+  );
+}
+
+async function rotate(
+  id: string,
+  { body, actor }: { body: Readonly<Record<string, unknown>>; actor: Actor },
+  { apiKeys, audit, clock }: AdminKeysOptions,
+): Promise<Answer> {
+  const request: Static<typeof rotationSchema> = checkRotation(body);
+  let apiKey = '';
+  const change = (key: ApiKey): ApiKey => {
+    const made = apiKeys.makeSecret(key);
+    apiKey = made.apiKey;
+    return startRotation(key, request, made.secret, clock());
+  };
+  const { value } = await underAudit(
+    audit,
+    { actor, action: `key.rotation.${request.mode}`, target: `key/${id}` },
+    announce =>
+      apiKeys.change(id, change, {
+        announce: (before, after) => announce(presentKey(before, clock()), presentKey(after, clock())),
+      }),
+  );
+  return jsonAnswer(201, { key: presentKey(value, clock()), apiKey });
 }

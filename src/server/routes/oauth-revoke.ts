@@ -15,7 +15,8 @@ export function createRevocationEndpoint(revoker: Revoker, authenticator: KeyAut
     const token = parameters.get('token');
     if (token === undefined)
       throw new OAuthError('invalid_request', 'Send the token, or the API key, as token.');
-    const revoked = await revoker.revoke(token);
+    const { address, requestId } = ctx.state;
+    const revoked = await revoker.revoke(token, { address, requestId });
     if (revoked !== undefined) ctx.state.clientId = revoked.clientId;
     ctx.set('Cache-Control', 'no-store');
     ctx.status = 200;
@@ -28,10 +29,9 @@ async function checkCredentials(
   { secret, clientId }: ClientCredentials,
   authenticator: KeyAuthenticator,
 ): Promise<void> {
-  const authentication = await authenticator.authenticate(secret);
+  const authenticated = await authenticator.authenticate(secret);
   const named = clientId === undefined ? undefined : (parseGuid(clientId) ?? 'none');
-  if (authentication.outcome === 'genuine' && (named === undefined || named === authentication.presented.id))
-    return;
+  if (authenticated !== undefined && (named === undefined || named === authenticated.key.id)) return;
   throw new OAuthError(
     'invalid_client',
     'The client credentials are not valid; none are needed to revoke what you hold.',

@@ -11,7 +11,10 @@ export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchan
 export function createTokenEndpoint(exchange: Exchange, throttle: Throttle): AppMiddleware {
   return async ctx => {
     const parameters = await readParameters(ctx.req, ctx.querystring);
-    const request = readTokenRequest(ctx.req.headers.authorization, parameters);
+    const request = {
+      ...readTokenRequest(ctx.req.headers.authorization, parameters),
+      address: ctx.state.address,
+    };
     const issued = await slowDownFailures(exchange.issue(request), throttle, ctx.state.address, seconds => {
       ctx.set('Retry-After', String(seconds));
     });
@@ -22,7 +25,10 @@ export function createTokenEndpoint(exchange: Exchange, throttle: Throttle): App
   };
 }
 
-function readTokenRequest(authorization: string | undefined, parameters: Parameters): TokenRequest {
+function readTokenRequest(
+  authorization: string | undefined,
+  parameters: Parameters,
+): Omit<TokenRequest, 'address'> {
   const grant = parameters.get('grant_type');
   if (grant === undefined) {
     throw new OAuthError('invalid_request', `Send grant_type: client_credentials, or ${tokenExchangeGrant}.`);

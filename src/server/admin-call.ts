@@ -1,0 +1,120 @@
+/** The doorway of the admin API: a request becomes a typed call, its answer JSON; what is refused is audited. */
+import type { Actor, Audit } from '../issuer/audit.ts';
+import type { Answer, Idempotency } from '../issuer/idempotency.ts';
+import { grantedAccess } from '../middleware/koa.ts';
+import { Problem } from '../protocol/errors.ts';
+import type { AppContext, AppMiddleware } from './context.ts';
+import { mediaType, parseJsonObject, readText } from './read-body.ts';
+
+export interface AdminCall {
+  /** The path's parameters, decoded. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly querystring: string;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly actor: Actor;
+  /** The scopes of the caller's token. */
+  readonly scopes: ReadonlySet<string>;
+  readonly ifMatch: string | undefined;
+}
+
+export type AdminAction = (call: AdminCall) => Promise<Answer>;
+
+/** Answers calls; `POST`s that carry an `Idempotency-Key` once. */
+export function createAdminEndpoint(idempotency: Idempotency): (action: AdminAction) => AppMiddleware {
+  return action => async ctx => {
+    const caller = callerOf(ctx);
+    const text = await readAdminBody(ctx);
+    const { address, requestId } = ctx.state;
+    const call: AdminCall = {
+      parameters: ctx.params,
+      querystring: ctx.querystring,
+      body: text === '' ? {} : parseJsonObject(text),
+      actor: { ...caller.actor, address, requestId },
+      scopes: caller.scopes,
+      ifMatch: ctx.req.headers['if-match'],
+    };
+    const key = ctx.method === 'POST' ? readIdempotencyKey(ctx) : undefined;
+    const answer =
+      key === undefined
+        ? await action(call)
+        : await idempotency.once(caller.actor.clientId, key, `${ctx.method} ${ctx.url}\n${text}`, () =>
+            action(call),
+          );
+    send(ctx, answer);
+  };
+}
+
+/** JSON with a status; never kept by any cache. */
+export function jsonAnswer(status: number, body: object, headers: Record<string, string> = {}): Answer {
+  return { status, body: JSON.stringify(body), headers };
+}
+
+export const noContent: Answer = { status: 204, body: '', headers: {} };
+
+/** Writes down who was refused. A caller whom nobody knows can be many: of those a bounded number a minute. */
+export function createRefusalAudit(audit: Audit, mayRecord: (address: string) => boolean): AppMiddleware {
+  return async (ctx, next) => {
+    try {
+      await next();
+    } finally {
+      const reason = refusalOf(ctx);
+      if (reason !== undefined && (ctx.state.decision?.token !== undefined || mayRecord(ctx.state.address))) {
+        await audit.record({ ...describeRefusal(ctx), outcome: 'refused', reason });
+      }
+    }
+  };
+}
+
+/** A key that came as itself, or whom the guard let in. */
+function callerOf({ state }: AppContext): {
+  actor: { account?: string; clientId: string };
+  scopes: ReadonlySet<string>;
+} {
+  if (state.self !== undefined) return { actor: { clientId: state.self }, scopes: new Set() };
+  const { claims, scopes } = grantedAccess(state);
+  return { actor: { account: claims.sub, clientId: claims.client_id }, scopes };
+}
+
+/** Bytes. */
+const longestBody = 65_536;
+
+async function readAdminBody(ctx: AppContext): Promise<string> {
+  if (ctx.method === 'GET' || ctx.method === 'HEAD') return '';
+  const text = await readText(ctx.req, longestBody);
+  if (text !== '' && !/^application\/(?:merge-patch\+)?json$/.test(mediaType(ctx.req) ?? '')) {
+    throw new Problem('unsupported_media_type');
+  }
+  return text;
+}
+
+function readIdempotencyKey(ctx: AppContext): string | undefined {
+  const key = ctx.req.headers['idempotency-key'];
+  if (key === undefined) return undefined;
+  if (typeof key === 'string' && /^[\x21-\x7e]{1,255}$/.test(key)) return key;
+  throw new Problem('malformed_request', 'An Idempotency-Key has 1 to 255 printable characters.');
+}
+
+function send(ctx: AppContext, { status, headers, body }: Answer): void {
+  ctx.status = status;
+  ctx.set('Cache-Control', 'no-store');
+  ctx.set(headers);
+  if (status === 204) return;
+  ctx.type = 'application/json';
+  ctx.body = body;
+}
+
+function refusalOf({ state }: AppContext): string | undefined {
+  if (state.decision?.allowed === false) return state.decision.code;
+  return state.code === 'role_not_allowed' ? state.code : undefined;
+}
+
+function describeRefusal(ctx: AppContext) {
+  const { address, requestId, decision } = ctx.state;
+  const claims = decision?.token?.claims;
+  const actor = { address, requestId, ...(claims && { account: claims.sub, clientId: claims.client_id }) };
+  return { actor, action: `${ctx.method} ${routeOf(ctx)}`, target: ctx.path.slice(0, 200) };
+}
+
+function routeOf(ctx: AppContext): string {
+  return typeof ctx._matchedRoute === 'string' ? ctx._matchedRoute : ctx.path;
+}

@@ -1,0 +1,101 @@
+/** The table of the admin API: each line is a call, and what its caller has to have. */
+import type Router from '@koa/router';
+import type { Demand } from '../../access/decide.ts';
+import type { ServiceController } from '../../config/catalogue.ts';
+import type { Idempotency } from '../../issuer/idempotency.ts';
+import { createThrottle } from '../../issuer/throttle.ts';
+import { createAdminEndpoint, createRefusalAudit } from '../admin-call.ts';
+import type { AppMiddleware, AppState } from '../context.ts';
+import { createAdminAccounts, type AdminAccountsOptions } from './admin-accounts.ts';
+import { createAdminKeys, type AdminKeysOptions } from './admin-keys.ts';
+import { createAdminReports, type AdminReportsOptions } from './admin-reports.ts';
+import { createSelfGuard, type SelfGuardOptions } from './self.ts';
+
+export interface AdminServices
+  extends AdminKeysOptions, AdminAccountsOptions, AdminReportsOptions, Omit<SelfGuardOptions, 'guarded'> {
+  readonly issuer: string;
+  readonly idempotency: Idempotency;
+}
+
+export function addAdminRoutes(
+  router: Router<AppState>,
+  services: AdminServices,
+  guarded: (demand: Demand) => AppMiddleware,
+): void {
+  const { issuer, audit, clock } = services;
+  const answer = createAdminEndpoint(services.idempotency);
+  const strangers = createThrottle({ limit: 60, window: 60, now: clock });
+  const audited = createRefusalAudit(audit, address => {
+    strangers.fail(address);
+    return strangers.wait(address) === 0;
+  });
+  const may = (controller: ServiceController, scope: string): AppMiddleware[] => [
+    audited,
+    guarded({ audience: issuer, controllers: [controller], scope }),
+  ];
+
+  const keys = createAdminKeys(services);
+  const createKeys = may('Keyturn.Keys', 'keyturn:keys:create');
+  const readKeys = may('Keyturn.Keys', 'keyturn:keys:read');
+  const changeKeys = may('Keyturn.Keys', 'keyturn:keys:update');
+  const deleteKeys = may('Keyturn.Keys', 'keyturn:keys:delete');
+  const rotateKeys = may('Keyturn.Keys', 'keyturn:own_keys:update');
+  router.post('/admin/keys', ...createKeys, answer(keys.create));
+  router.get('/admin/keys', ...readKeys, answer(keys.list));
+  router.get('/admin/keys/:id', ...readKeys, answer(keys.show));
+  router.patch('/admin/keys/:id', ...changeKeys, answer(keys.patch));
+  router.delete('/admin/keys/:id', ...deleteKeys, answer(keys.remove));
+  router.post('/admin/keys/:id/publish', ...changeKeys, answer(keys.step('publish')));
+  router.post('/admin/keys/:id/disable', ...changeKeys, answer(keys.step('disable')));
+  router.post('/admin/keys/:id/enable', ...changeKeys, answer(keys.step('enable')));
+  router.post('/admin/keys/:id/revoke', ...changeKeys, answer(keys.step('revoke')));
+  router.post('/admin/keys/:id/rotations', ...rotateKeys, answer(keys.rotate));
+  router.delete('/admin/keys/:id/rotations/current', ...rotateKeys, answer(keys.cancelRotation));
+
+  const self = createSelfGuard({
+    ...services,
+    guarded: guarded({ audience: issuer, controllers: [], scope: undefined }),
+  });
+  router.post('/keys/self/rotations', audited, self, answer(keys.rotateSelf));
+
+  const accounts = createAdminAccounts(services);
+  const createAccounts = may('Keyturn.Accounts', 'keyturn:accounts:create');
+  const readAccounts = may('Keyturn.Accounts', 'keyturn:accounts:read');
+  const changeAccounts = may('Keyturn.Accounts', 'keyturn:accounts:update');
+  const deleteAccounts = may('Keyturn.Accounts', 'keyturn:accounts:delete');
+  router.post('/admin/accounts', ...createAccounts, answer(accounts.create));
+  router.get('/admin/accounts', ...readAccounts, answer(accounts.list));
+  router.get('/admin/accounts/:id', ...readAccounts, answer(accounts.show));
+  router.patch('/admin/accounts/:id', ...changeAccounts, answer(accounts.patch));
+  router.delete('/admin/accounts/:id', ...deleteAccounts, answer(accounts.remove));
+  router.post('/admin/accounts/:id/access-key', ...changeAccounts, answer(accounts.createAccessKey));
+  router.delete('/admin/accounts/:id/access-key', ...changeAccounts, answer(accounts.removeAccessKey));
+
+  const reports = createAdminReports(services);
+  router.get('/admin/audit', ...may('Keyturn.Audit', 'keyturn:audit:read'), answer(reports.audit));
+  router.get(
+    '/admin/audit/verification',
+    ...may('Keyturn.Audit', 'keyturn:audit:read'),
+    answer(reports.verifyAudit),
+  );
+  router.get(
+    '/admin/features',
+    ...may('Keyturn.Catalogue', 'keyturn:catalogue:read'),
+    answer(reports.features),
+  );
+  router.get(
+    '/admin/controllers',
+    ...may('Keyturn.Catalogue', 'keyturn:catalogue:read'),
+    answer(reports.controllers),
+  );
+  router.get(
+    '/admin/signing-keys',
+    ...may('Keyturn.SigningKeys', 'keyturn:signing_keys:read'),
+    answer(reports.signingKeys),
+  );
+  router.get(
+    '/admin/peppers',
+    ...may('Keyturn.SigningKeys', 'keyturn:signing_keys:read'),
+    answer(reports.peppers),
+  );
+}
