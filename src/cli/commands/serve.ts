@@ -10,15 +10,16 @@ export async function serve(terminal: Terminal): Promise<void> {
   const loaded = loadSettings(terminal.env);
   const logger = createLogger(loaded.settings.logLevel);
   for (const warning of loaded.warnings) logger.warn(warning);
+  const stopped = askedToStop();
   const service = await openService(loaded, { logger });
   if (service.welcome !== undefined) terminal.stdout.write(welcomeText(service.issuer, service.welcome));
   say(terminal, `Keyturn serves on ${service.issuer} (port ${service.port}).`);
-  await askedToStop();
+  await stopped;
   await service.close();
   logger.flush();
 }
 
-/** The first signal asks; a second one ends the process at once, as signals do. */
+/** The first signal asks, even if it comes while we start; a second one ends the process at once, as signals do. */
 async function askedToStop(): Promise<void> {
   const heard = new AbortController();
   const { signal } = heard;
