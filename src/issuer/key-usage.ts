@@ -25,30 +25,47 @@ export interface KeyUsage {
 
 /** Keys whose uses one instance keeps in memory at most between two flushes. */
 const mostWaiting = 100_000;
+/** Keys whose uses are written side by side. */
+const together = 500;
 
 export function createKeyUsage(records: Records): KeyUsage {
-  let waiting = new Map<string, readonly KeyUse[]>();
+  /** By key, and by secret: the latest use that is not written yet. */
+  let waiting = new Map<string, Map<number, KeyUse>>();
+  const usesOf = (keyId: string): readonly KeyUse[] => [...(waiting.get(keyId)?.values() ?? [])];
+  const note = (keyId: string, use: KeyUse): void => {
+    const uses = waiting.get(keyId);
+    if (uses !== undefined) uses.set(use.secret, use);
+    else if (waiting.size < mostWaiting) waiting.set(keyId, new Map([[use.secret, use]]));
+  };
   return {
-    note(keyId, use) {
-      if (waiting.size < mostWaiting || waiting.has(keyId))
-        waiting.set(keyId, merge(waiting.get(keyId) ?? [], [use]));
-    },
+    note,
     async read(keyIds) {
       const stored = await records.getMany<readonly KeyUse[]>(keyIds.map(recordName));
-      return keyIds.map((id, place) => merge(stored[place]?.value ?? [], waiting.get(id) ?? []));
+      return keyIds.map((id, place) => merge(stored[place]?.value ?? [], usesOf(id)));
     },
     async flush() {
-      const batch = waiting;
+      const batch = [...waiting].map(([id, uses]) => ({ id, uses: [...uses.values()] }));
       waiting = new Map();
-      const results = await Promise.allSettled([...batch].map(([id, uses]) => write(records, id, uses)));
-      for (const [place, [id, uses]] of [...batch].entries()) {
-        if (results[place]!.status === 'rejected') waiting.set(id, merge(waiting.get(id) ?? [], uses));
+      const failures: unknown[] = [];
+      for (let first = 0; first < batch.length; first += together) {
+        const writing = batch.slice(first, first + together).map(async ({ id, uses }) => {
+          try {
+            await write(records, id, uses);
+          } catch (error) {
+            keepUnlessNewer(id, uses);
+            failures.push(error);
+          }
+        });
+        await Promise.all(writing);
       }
-      const failed = results.find(result => result.status === 'rejected');
-      if (failed !== undefined)
-        throw new StoreUnavailable('not every last use could be written', { cause: failed.reason });
+      if (failures.length > 0)
+        throw new StoreUnavailable('not every last use could be written', { cause: failures[0] });
     },
   };
+
+  function keepUnlessNewer(id: string, uses: readonly KeyUse[]): void {
+    for (const use of uses) if (!waiting.get(id)?.has(use.secret)) note(id, use);
+  }
 }
 
 function recordName(keyId: string): string {
