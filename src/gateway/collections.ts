@@ -110,8 +110,9 @@ async function create(call: CollectionCall, { store, clock, baseUrl }: Collectio
 }
 
 async function requireParent({ parentCollection, parameters }: CollectionCall, store: Store): Promise<void> {
-  const parent = await store.get(recordName(parentCollection, parameters.at(-1) ?? ''));
-  if (parent === undefined) throw noSuchDocument();
+  const ref = parameters.at(-1) ?? '';
+  if (!documentRef.test(ref)) throw noSuchDocument();
+  if ((await store.get(recordName(parentCollection, ref))) === undefined) throw noSuchDocument();
 }
 
 async function find(call: CollectionCall, options: CollectionsOptions): Promise<StoredDocument> {
