@@ -99,7 +99,7 @@ async function mayPreflight(
   }
   const id = parseGuid(named);
   const key = id === undefined ? undefined : (await apiKeys.find(id))?.value;
-  if (key === undefined || statusOf(key, clock()) !== 'active') return false;
+  if (key === undefined || !isUsable(key, clock())) return false;
   return allowsOrigin(new Set(key.corsOrigins), origin);
 }
 
@@ -128,7 +128,7 @@ function createOriginUnion({ apiKeys, catalogue, clock }: CorsOptions): OriginUn
 }
 
 function isUsable(key: ApiKey, now: number): boolean {
-  return key.notBefore === undefined || key.notBefore <= now;
+  return statusOf(key, now) === 'active' && (key.notBefore ?? 0) <= now;
 }
 
 function mayUse(key: ApiKey, controller: string, { features }: Catalogue): boolean {
