@@ -563,19 +563,16 @@ describeOnEachStore('naughty strings', store => {
     async text => {
       const plain = { name: 'x', feature: 'odata-items', customData: { Database: 'web' } };
       for (const fields of [
-        { name: text },
+        { name: text, impersonationUser: text, claims: { 'https://example.com/x': text } },
+        { customData: { Database: 'web', [text]: text }, customDataInToken: [text] },
+        { customData: { Database: text } },
+        { claims: { [text]: 1 } },
         { feature: text },
         { scopes: [text] },
         { allowedControllers: text },
         { allowedControllers: [text] },
         { corsOrigins: text },
         { corsOrigins: [text] },
-        { impersonationUser: text },
-        { customData: { Database: text } },
-        { customData: { Database: 'web', [text]: text } },
-        { customData: { Database: 'web', [text]: text }, customDataInToken: [text] },
-        { claims: { 'https://example.com/x': text } },
-        { claims: { [text]: 1 } },
         { audiences: [text] },
         { doors: [text] },
         { owner: text },
