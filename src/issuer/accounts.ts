@@ -156,7 +156,10 @@ export function createAccounts(options: AccountsOptions): Accounts {
       if (JSON.stringify(after) === JSON.stringify(before)) return stored;
       await announce(before, after);
       if (before.role === 'owner' && after.role !== 'owner') await removeOwner(records, id);
-      const written = await write(stored, after);
+      const written = await write(stored, after).catch(async (error: unknown) => {
+        if (before.role === 'owner') await addOwner(records, id);
+        throw error;
+      });
       if (after.role === 'owner') await addOwner(records, id);
       if (before.accessKey !== undefined && takesAway(before, after)) {
         await apiKeys.change(before.accessKey, key => ({

@@ -51,17 +51,32 @@ export function jsonAnswer(status: number, body: object, headers: Record<string,
 
 export const noContent: Answer = { status: 204, body: '', headers: {} };
 
-/** Writes down who was refused. A caller whom nobody knows can be many: of those a bounded number a minute. */
-export function createRefusalAudit(audit: Audit, mayRecord: (address: string) => boolean): AppMiddleware {
+export interface RefusalAuditOptions {
+  readonly audit: Audit;
+  /** Whether one more refusal of a caller whom nobody knows may be written down: they can be many. */
+  readonly mayRecord: (address: string) => boolean;
+  /** A refusal stands, also where it cannot be written down. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Writes down who was refused. */
+export function createRefusalAudit({ audit, mayRecord, onFailure }: RefusalAuditOptions): AppMiddleware {
+  const record = async (ctx: AppContext, reason: string): Promise<void> => {
+    const { decision, self, address } = ctx.state;
+    const isKnown = decision?.token !== undefined || self !== undefined;
+    if (isKnown || mayRecord(address)) {
+      await audit.record({ ...describeRefusal(ctx), outcome: 'refused', reason }).catch(onFailure);
+    }
+  };
   return async (ctx, next) => {
     try {
       await next();
-    } finally {
-      const reason = refusalOf(ctx);
-      if (reason !== undefined && (ctx.state.decision?.token !== undefined || mayRecord(ctx.state.address))) {
-        await audit.record({ ...describeRefusal(ctx), outcome: 'refused', reason });
-      }
+    } catch (error) {
+      if (error instanceof Problem && (error.status === 401 || error.status === 403))
+        await record(ctx, error.code);
+      throw error;
     }
+    if (ctx.state.decision?.allowed === false) await record(ctx, ctx.state.decision.code);
   };
 }
 
@@ -103,15 +118,15 @@ function send(ctx: AppContext, { status, headers, body }: Answer): void {
   ctx.body = body;
 }
 
-function refusalOf({ state }: AppContext): string | undefined {
-  if (state.decision?.allowed === false) return state.decision.code;
-  return state.code === 'role_not_allowed' ? state.code : undefined;
-}
-
 function describeRefusal(ctx: AppContext) {
-  const { address, requestId, decision } = ctx.state;
+  const { address, requestId, decision, self } = ctx.state;
   const claims = decision?.token?.claims;
-  const actor = { address, requestId, ...(claims && { account: claims.sub, clientId: claims.client_id }) };
+  const actor = {
+    address,
+    requestId,
+    ...(self !== undefined && { clientId: self }),
+    ...(claims && { account: claims.sub, clientId: claims.client_id }),
+  };
   return { actor, action: `${ctx.method} ${routeOf(ctx)}`, target: ctx.path.slice(0, 200) };
 }
 

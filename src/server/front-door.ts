@@ -21,8 +21,11 @@ export function createFrontDoor(): Middleware {
 function checkTarget({ url = '' }: IncomingMessage): void {
   if (!url.startsWith('/'))
     throw new Problem('malformed_request', 'Send the path alone as the request target.');
-  if (/%(?![0-9a-f]{2})/i.test(url) || /[^\x21-\x7e]/.test(url)) {
-    throw new Problem('malformed_request', 'The request target is not well percent-encoded.');
+  if (/%(?![0-9a-f]{2})/i.test(url) || /[^\x21\x22\x24-\x7e]/.test(url)) {
+    throw new Problem(
+      'malformed_request',
+      'The request target is not a well percent-encoded path and query.',
+    );
   }
 }
 

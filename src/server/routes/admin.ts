@@ -1,5 +1,6 @@
 /** The table of the admin API: each line is a call, and what its caller has to have. */
 import type Router from '@koa/router';
+import type { Logger } from 'pino';
 import type { Demand } from '../../access/decide.ts';
 import type { ServiceController } from '../../config/catalogue.ts';
 import type { Idempotency } from '../../issuer/idempotency.ts';
@@ -14,6 +15,7 @@ import { createSelfGuard, type SelfGuardOptions } from './self.ts';
 export interface AdminServices
   extends AdminKeysOptions, AdminAccountsOptions, AdminReportsOptions, Omit<SelfGuardOptions, 'guarded'> {
   readonly issuer: string;
+  readonly logger: Logger;
   readonly idempotency: Idempotency;
 }
 
@@ -22,12 +24,16 @@ export function addAdminRoutes(
   services: AdminServices,
   guarded: (demand: Demand) => AppMiddleware,
 ): void {
-  const { issuer, audit, clock } = services;
+  const { issuer, audit, clock, logger } = services;
   const answer = createAdminEndpoint(services.idempotency);
   const strangers = createThrottle({ limit: 60, window: 60, now: clock });
-  const audited = createRefusalAudit(audit, address => {
-    strangers.fail(address);
-    return strangers.wait(address) === 0;
+  const audited = createRefusalAudit({
+    audit,
+    mayRecord(address) {
+      strangers.fail(address);
+      return strangers.wait(address) === 0;
+    },
+    onFailure: error => logger.error({ err: error }, 'a refusal could not be written into the audit'),
   });
   const may = (controller: ServiceController, scope: string): AppMiddleware[] => [
     audited,
