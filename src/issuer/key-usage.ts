@@ -31,7 +31,11 @@ const together = 500;
 export function createKeyUsage(records: Records): KeyUsage {
   /** By key, and by secret: the latest use that is not written yet. */
   let waiting = new Map<string, Map<number, KeyUse>>();
-  const usesOf = (keyId: string): readonly KeyUse[] => [...(waiting.get(keyId)?.values() ?? [])];
+  let underWay: typeof waiting = new Map();
+  const usesOf = (keyId: string): readonly KeyUse[] => [
+    ...(underWay.get(keyId)?.values() ?? []),
+    ...(waiting.get(keyId)?.values() ?? []),
+  ];
   const note = (keyId: string, use: KeyUse): void => {
     const uses = waiting.get(keyId);
     if (uses !== undefined) uses.set(use.secret, use);
@@ -40,12 +44,14 @@ export function createKeyUsage(records: Records): KeyUsage {
   return {
     note,
     async read(keyIds) {
+      // Before the store is asked: what is written in the meantime may not be seen in either place otherwise.
+      const news = keyIds.map(usesOf);
       const stored = await records.getMany<readonly KeyUse[]>(keyIds.map(recordName));
-      return keyIds.map((id, place) => merge(stored[place]?.value ?? [], usesOf(id)));
+      return news.map((uses, place) => merge(stored[place]?.value ?? [], uses));
     },
     async flush() {
       const batch = [...waiting].map(([id, uses]) => ({ id, uses: [...uses.values()] }));
-      waiting = new Map();
+      [waiting, underWay] = [new Map(), waiting];
       const failures: unknown[] = [];
       for (let first = 0; first < batch.length; first += together) {
         const writing = batch.slice(first, first + together).map(async ({ id, uses }) => {
@@ -58,6 +64,7 @@ export function createKeyUsage(records: Records): KeyUsage {
         });
         await Promise.all(writing);
       }
+      underWay = new Map();
       if (failures.length > 0)
         throw new StoreUnavailable('not every last use could be written', { cause: failures[0] });
     },
@@ -72,15 +79,18 @@ function recordName(keyId: string): string {
   return `key-use/${keyId}`;
 }
 
-/** Of two uses of a secret the later one counts; of the secrets that there ever were, the two latest. */
+/** Of two uses of a secret the later one counts; of the secrets that there ever were, the last used. */
 function merge(one: readonly KeyUse[], other: readonly KeyUse[]): readonly KeyUse[] {
   const latest = new Map<number, KeyUse>();
   for (const use of [...one, ...other]) {
     const known = latest.get(use.secret);
     if (known === undefined || known.at < use.at) latest.set(use.secret, use);
   }
-  return [...latest.values()].toSorted((a, b) => a.secret - b.secret).slice(-2);
+  return [...latest.values()].toSorted((a, b) => a.at - b.at).slice(-mostSecrets);
 }
+
+/** Two live at a time; the others were taken back, and may have been used after the one that stayed. */
+const mostSecrets = 10;
 
 async function write(records: Records, id: string, uses: readonly KeyUse[]): Promise<void> {
   const name = recordName(id);
