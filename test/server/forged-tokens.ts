@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createRecords } from '../../src/issuer/records.ts';
 import { createVault } from '../../src/issuer/vault.ts';
 import { openStore } from '../../src/store/open-store.ts';
-import type { StorePlace } from '../support/stores.ts';
+import { redisSecrets, type StorePlace } from '../support/stores.ts';
 
 export interface StolenKey {
   readonly kid: string;
@@ -38,10 +38,7 @@ interface Ring {
 /** The secrets of a test's deployment: of Redis those that `startService` configures, else the files beside the store. */
 export async function readSecrets({ dataDir, redisUrl }: StorePlace) {
   if (redisUrl !== undefined) {
-    return {
-      peppers: ['a-pepper-for-the-tests-alone-0001'],
-      masterKey: 'a-master-key-for-the-tests-alone-1',
-    };
+    return { peppers: [redisSecrets.KEYTURN_PEPPER], masterKey: redisSecrets.KEYTURN_MASTER_KEY };
   }
   const read = async (name: string) => (await readFile(join(dataDir, name), 'utf8')).trim();
   return { peppers: [await read('pepper')], masterKey: await read('master-key') };

@@ -6,6 +6,12 @@ import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { startRedis, type RedisServer } from './redis-servers.ts';
 import { startService, type TestService, type TestServiceOptions } from './service.ts';
 
+/** What `startService` configures over Redis; beside an embedded store the service keeps secrets of its own. */
+export const redisSecrets = {
+  KEYTURN_PEPPER: 'a-pepper-for-the-tests-alone-0001',
+  KEYTURN_MASTER_KEY: 'a-master-key-for-the-tests-alone-1',
+};
+
 /** Where a service keeps its data: handed to `startService`, a second service finds what the first one left. */
 export interface StorePlace {
   readonly dataDir: string;
@@ -16,7 +22,10 @@ export interface TestStore {
   readonly kind: 'embedded' | 'redis';
   /** An empty store. */
   place(): Promise<StorePlace>;
-  /** A service on an empty store, or on `place`. It is stopped when the suite ends. */
+  /**
+   * A service on an empty store, or on `place`; a second one there has neither owner key nor sample key to show. It is
+   * stopped when the suite ends.
+   */
   start(options?: Omit<TestServiceOptions, 'dataDir' | 'redisUrl'>, place?: StorePlace): Promise<TestService>;
 }
 
@@ -37,6 +46,7 @@ export function describeOnEmbeddedStore(title: string, suite: (store: TestStore)
 function runOn(kind: TestStore['kind'], suite: (store: TestStore) => void): void {
   const started: TestService[] = [];
   const directories: string[] = [];
+  const inService = new Set<StorePlace>();
   let redis: RedisServer | undefined;
   let databases = 0;
   if (kind === 'redis') {
@@ -50,8 +60,12 @@ function runOn(kind: TestStore['kind'], suite: (store: TestStore) => void): void
     directories.push(dataDir);
     return redis === undefined ? { dataDir } : { dataDir, redisUrl: `${redis.url}/${databases++}` };
   };
-  const start: TestStore['start'] = async (options, where) => {
-    const service = await startService({ ...options, ...(where ?? (await place())) });
+  const start: TestStore['start'] = async (options, given) => {
+    const where = given ?? (await place());
+    const service = await startService(
+      inService.has(where) ? again(where, options) : { ...options, ...where },
+    );
+    inService.add(where);
     let stopping: Promise<void> | undefined;
     const stop = () => (stopping ??= service.stop());
     started.push({ ...service, stop });
@@ -65,6 +79,12 @@ function runOn(kind: TestStore['kind'], suite: (store: TestStore) => void): void
     for (const { log } of started) expectSoundLog(log);
   });
   suite({ kind, place, start });
+}
+
+/** The options for a service on a store that has its owner: over Redis, too, nothing is to be made. */
+function again({ dataDir, redisUrl }: StorePlace, options: TestServiceOptions = {}): TestServiceOptions {
+  const shared = redisUrl === undefined ? {} : { KEYTURN_REDIS_URL: redisUrl, ...redisSecrets };
+  return { ...options, dataDir, env: { ...shared, ...options.env } };
 }
 
 /** Whatever a suite did to it: no fault of its own, and no secret. */
