@@ -9,25 +9,22 @@ import { type Accounts, createAccounts } from './issuer/accounts.ts';
 import { type ApiKeys, createApiKeys } from './issuer/api-keys.ts';
 import { createAudit } from './issuer/audit.ts';
 import { createKeyAuthenticator } from './issuer/authenticate-key.ts';
-import { confirmDeployment, readDeployment, WrongSecrets } from './issuer/deployment.ts';
+import { confirmDeployment } from './issuer/deployment.ts';
 import { createExchange } from './issuer/exchange.ts';
 import { awaitDeployment, follow } from './issuer/follow.ts';
+import { type Foundation, openDeployment } from './issuer/foundation.ts';
 import { createIdempotency } from './issuer/idempotency.ts';
 import { createFirstOwner, type Initialised, prepareDeployment } from './issuer/initialise.ts';
-import { markInService, openDataDirectory, openLocalSecrets, wasInService } from './issuer/local-secrets.ts';
-import { reportPeppers } from './issuer/pepper-report.ts';
-import { createRecords, type Records } from './issuer/records.ts';
-import { createRevocationLog, longestTokenLife, type RevocationLog } from './issuer/revocation-log.ts';
-import { createSettleUse } from './issuer/settle-use.ts';
-import { createRevoker } from './issuer/revoke.ts';
 import { createKeyUsage } from './issuer/key-usage.ts';
+import { reportPeppers } from './issuer/pepper-report.ts';
+import { createRevocationLog, longestTokenLife, type RevocationLog } from './issuer/revocation-log.ts';
+import { createRevoker } from './issuer/revoke.ts';
+import { createSettleUse } from './issuer/settle-use.ts';
 import { openSigningKeys } from './issuer/signing-keys.ts';
 import { createThrottle } from './issuer/throttle.ts';
-import { createVault, type Vault } from './issuer/vault.ts';
 import { createApp } from './server/app.ts';
 import { listen } from './server/http-server.ts';
 import { createInitialisingApp } from './server/initialising-app.ts';
-import { openStore } from './store/open-store.ts';
 import { type Clock, type Store, StoreUnavailable } from './store/store.ts';
 
 export interface Surroundings {
@@ -36,60 +33,12 @@ export interface Surroundings {
   readonly clock?: Clock;
 }
 
-/** What a deployment stands on, once its store is open and its secrets are known to be the right ones. */
-export interface Foundation {
-  readonly store: Store;
-  readonly vault: Vault;
-  readonly records: Records;
-  readonly clock: Clock;
-  /** The store is the embedded one, and this process has just taken it into service. */
-  readonly isNew: boolean;
-  /** Undefined where the store holds no deployment. */
-  readonly epoch: string | undefined;
-}
-
-/** Opens the store. The embedded one is taken into service where it is new; Redis is only by `keyturn init`. */
-export async function openFoundation(
+/** Opens the store with this machine's clock, or the one that is given. */
+export function openFoundation(
   settings: Settings,
   { logger, clock = Date.now }: Surroundings,
 ): Promise<Foundation> {
-  const { redisUrl, dataDir } = settings;
-  if (redisUrl === undefined) await openDataDirectory(dataDir);
-  const onWarning = (warning: string) => logger.warn(warning);
-  const store = await openStore({ ...(redisUrl !== undefined && { redisUrl }), dataDir, clock, onWarning });
-  try {
-    return redisUrl === undefined
-      ? await openEmbedded(store, settings, clock)
-      : await openShared(store, settings, clock);
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
-}
-
-async function openEmbedded(store: Store, settings: Settings, clock: Clock): Promise<Foundation> {
-  const { dataDir, signingAlg } = settings;
-  const isNew = (await store.get('deployment')) === undefined;
-  if (isNew && (await wasInService(dataDir))) {
-    throw new WrongSecrets(
-      `the store in ${dataDir} was in service and is empty now: restore it, or begin anew in another directory`,
-    );
-  }
-  const vault = createVault(await openLocalSecrets(dataDir, settings, isNew));
-  const records = createRecords(store, vault);
-  if (isNew) await prepareDeployment({ records, vault, clock, alg: signingAlg });
-  const deployment = await readDeployment(records, vault);
-  if (deployment !== undefined) await markInService(dataDir, deployment.epoch);
-  return { store, vault, records, clock, isNew, epoch: deployment?.epoch };
-}
-
-async function openShared(store: Store, { peppers, masterKey }: Settings, clock: Clock): Promise<Foundation> {
-  if (peppers === undefined || masterKey === undefined)
-    throw new WrongSecrets('KEYTURN_PEPPER and KEYTURN_MASTER_KEY are needed');
-  const vault = createVault({ peppers, masterKey });
-  const records = createRecords(store, vault);
-  const deployment = await readDeployment(records, vault);
-  return { store, vault, records, clock, isNew: false, epoch: deployment?.epoch };
+  return openDeployment(settings, clock, warning => logger.warn(warning));
 }
 
 /** Makes the first owner of a deployment, and of Redis the deployment itself: `keyturn init`. */
