@@ -1,7 +1,4 @@
-/**
- * Accounts: who may own keys and change them. Each has a role, permissions of its own, and at most one access key. A
- * deployment always has an owner: a record of its own counts them, so that two who leave at once cannot both.
- */
+/** Accounts: who may own keys and change them. Each has a role, permissions of its own, and at most one access key. */
 import { type Static, Type } from 'typebox';
 import type { Role } from '../config/catalogue.ts';
 import { Problem } from '../protocol/errors.ts';
@@ -9,6 +6,7 @@ import { parseOriginList } from '../protocol/origin.ts';
 import { isScopeToken } from '../protocol/scope.ts';
 import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
 import type { ApiKeys, CreatedKey } from './api-keys.ts';
+import { addOwner, removeOwner } from './owners.ts';
 import type { Records, Stored } from './records.ts';
 
 /** An account as the store keeps it; times are milliseconds since the epoch. */
@@ -215,7 +213,6 @@ export function presentAccount(account: Account): Record<string, unknown> {
 }
 
 const accountIndex = 'accounts';
-const ownersName = 'owners';
 
 function recordName(id: string): string {
   return `account/${id}`;
@@ -265,32 +262,4 @@ function takesAway(before: Account, after: Account): boolean {
     before.permissions.some(scope => !after.permissions.includes(scope)) ||
     before.corsOrigins.some(origin => !after.corsOrigins.includes(origin))
   );
-}
-
-async function addOwner(records: Records, id: string): Promise<void> {
-  await changeOwners(records, owners => (owners.includes(id) ? owners : [...owners, id]));
-}
-
-async function removeOwner(records: Records, id: string): Promise<void> {
-  await changeOwners(records, owners => {
-    const others = owners.filter(other => other !== id);
-    if (others.length === 0)
-      throw new Problem('conflict', 'The last owner cannot be removed, nor given another role.');
-    return others;
-  });
-}
-
-async function changeOwners(
-  records: Records,
-  change: (owners: readonly string[]) => readonly string[],
-): Promise<void> {
-  for (let attempt = 0; attempt < 20; attempt += 1) {
-    const stored = await records.get<readonly string[]>(ownersName);
-    const next = change(stored?.value ?? []);
-    if (stored === undefined) {
-      if (await records.create(ownersName, next)) return;
-    } else if (next === stored.value || (await records.replace(ownersName, stored, next)) !== undefined)
-      return;
-  }
-  throw new StoreUnavailable('the owners are being changed by others again and again');
 }
