@@ -239,14 +239,17 @@ function without<T extends readonly string[]>(list: readonly T[], other: readonl
   return list.filter(entry => !known.has(entry.join('\n')));
 }
 
-/** Ended first, forgotten then: whatever happens in between, it is dead. */
+/** Ended first, forgotten then: whatever happens in between, it is dead. Whoever changes it meanwhile changes nothing. */
 async function removeKey(id: string, how: ChangeOptions, options: ApiKeysOptions): Promise<void> {
   const { store, records, clock } = options;
   const end: KeyChange = key => ({ ...key, status: 'revoked', version: key.version + 1, updatedAt: clock() });
-  const ended = await changeKey(id, end, how, options);
-  if (!(await records.remove(recordName(id), ended)))
-    throw new StoreUnavailable('the key was changed while it was being deleted');
-  await Promise.all(indexEntries(ended.value).map(([set, member]) => store.removeMember(set, member)));
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    const ended = await changeKey(id, end, attempt === 0 ? how : {}, options);
+    if (!(await records.remove(recordName(id), ended))) continue;
+    await Promise.all(indexEntries(ended.value).map(([set, member]) => store.removeMember(set, member)));
+    return;
+  }
+  throw new StoreUnavailable('the key is being changed by others again and again');
 }
 
 async function* keysWithOrigin(

@@ -52,8 +52,9 @@ export function patchKey(key: ApiKey, patch: KeyPatch, rules: KeyRules): ApiKey 
   const merged = Object.entries({ ...inputOf(key), ...patch }).filter(
     ([, value]) => value !== null && value !== undefined,
   );
-  // An expiry that stays may be past: only one that is set must not be.
-  const now = patch.expiresAt === undefined ? Number.NEGATIVE_INFINITY : rules.now;
+  // An expiry that stays may be past: only one that is new must not be.
+  const stays = typeof patch.expiresAt !== 'string' || Date.parse(patch.expiresAt) === key.expiresAt;
+  const now = stays ? Number.NEGATIVE_INFINITY : rules.now;
   const fields = checkNewKey(Object.fromEntries(merged) as NewKeyInput, { ...rules, now });
   const { id, secrets, createdAt, version, status } = key;
   const after: ApiKey = { ...fields, id, secrets, createdAt, version, status, updatedAt: rules.now };
@@ -89,7 +90,7 @@ function narrows(before: ApiKey, after: ApiKey, { catalogue, now }: KeyRules): b
     (before.doors ?? ['token']).some(door => !(after.doors ?? ['token']).includes(door)) ||
     (after.expiresAt ?? Infinity) < (before.expiresAt ?? Infinity) ||
     ((after.notBefore ?? 0) > now && (after.notBefore ?? 0) > (before.notBefore ?? 0)) ||
-    (after.tokenTtl ?? 0) < (before.tokenTtl ?? 0) ||
+    isShorter(before.tokenTtl, after.tokenTtl) ||
     tokenData(before) !== tokenData(after)
   );
 }
@@ -106,6 +107,11 @@ function grantNarrows(had: Grant, has: Grant): boolean {
     had.audiences.some(audience => !has.audiences.includes(audience)) ||
     had.actsAs !== has.actsAs
   );
+}
+
+/** Without one a key has the deployment's, which is not known here: setting one counts as shorter, and so does removing it. */
+function isShorter(before: number | undefined, after: number | undefined): boolean {
+  return before !== after && (after ?? 0) < (before ?? Infinity);
 }
 
 /** What a token repeats of the key word for word. */
