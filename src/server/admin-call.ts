@@ -5,6 +5,7 @@ import { grantedAccess } from '../middleware/koa.ts';
 import { Problem } from '../protocol/errors.ts';
 import type { AppContext, AppMiddleware } from './context.ts';
 import { mediaType, parseJsonObject, readText } from './read-body.ts';
+import { redactUrl } from './request-log.ts';
 
 export interface AdminCall {
   /** The path's parameters, decoded. */
@@ -127,9 +128,9 @@ function describeRefusal(ctx: AppContext) {
     ...(self !== undefined && { clientId: self }),
     ...(claims && { account: claims.sub, clientId: claims.client_id }),
   };
-  return { actor, action: `${ctx.method} ${routeOf(ctx)}`, target: ctx.path.slice(0, 200) };
+  return { actor, action: `${ctx.method} ${routeOf(ctx)}`, target: redactUrl(ctx.path).slice(0, 200) };
 }
 
 function routeOf(ctx: AppContext): string {
-  return typeof ctx._matchedRoute === 'string' ? ctx._matchedRoute : ctx.path;
+  return typeof ctx._matchedRoute === 'string' ? ctx._matchedRoute : redactUrl(ctx.path);
 }
