@@ -25,22 +25,21 @@ export async function readText(req: IncomingMessage, limit: number): Promise<str
   }
 }
 
-/**
- * The body as a JSON object; `{}` where it is empty.
- *
- * @param limit bytes
- * @throws {Problem} also `malformed_json`
- */
-export async function readJsonObject(req: IncomingMessage, limit: number): Promise<Record<string, unknown>> {
-  const text = await readText(req, limit);
-  return text === '' ? {} : parseJsonObject(text);
-}
-
 /** @throws {Problem} `malformed_json` */
 export function parseJsonObject(text: string): Record<string, unknown> {
   const value = parseJson(text);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   throw new Problem('malformed_json', 'The body has to be a JSON object.');
+}
+
+/** @throws {Problem} `malformed_json` */
+export function parseJson(text: string): unknown {
+  try {
+    return parseStrictJson(text);
+  } catch (cause) {
+    if (cause instanceof SyntaxError) throw new Problem('malformed_json', undefined, { cause });
+    throw cause;
+  }
 }
 
 /** The media type in lower case, without parameters; undefined where there is none. */
@@ -77,13 +76,4 @@ function collect(req: IncomingMessage, limit: number): Promise<Buffer> {
     req.once('error', cause => reject(new Problem('malformed_request', 'The body broke off.', { cause })));
     req.once('aborted', () => reject(new Problem('malformed_request', 'The body broke off.')));
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return parseStrictJson(text);
-  } catch (cause) {
-    if (cause instanceof SyntaxError) throw new Problem('malformed_json', undefined, { cause });
-    throw cause;
-  }
 }

@@ -8,7 +8,7 @@ import { graphqlEndpoint } from '../../protocol/controllers.ts';
 import { Problem } from '../../protocol/errors.ts';
 import type { Cors } from '../cors.ts';
 import type { AppContext, AppMiddleware, AppState } from '../context.ts';
-import { mediaType, readJsonObject } from '../read-body.ts';
+import { mediaType, parseJson, parseJsonObject, readText } from '../read-body.ts';
 
 export interface ResourceOptions {
   readonly controllers: Iterable<Controller>;
@@ -80,7 +80,7 @@ function answerFromCollection(
       itemPath: ownPath ?? ctx.path,
       parameters: Object.values(ctx.params),
       query: new URLSearchParams(ctx.querystring),
-      body: await readResource(ctx),
+      body: await readResource(ctx, route),
       clientId: grantedAccess(ctx.state).claims.client_id,
     });
     ctx.status = status;
@@ -98,7 +98,10 @@ function itemPathOf({ routes }: CollectionController, { collection }: Collection
 }
 
 /** JSON under the label of a form is what documented curl commands send; other types are refused. */
-async function readResource(ctx: AppContext): Promise<Record<string, unknown>> {
+async function readResource(
+  ctx: AppContext,
+  { operation }: CollectionRoute,
+): Promise<Record<string, unknown>> {
   if (ctx.method === 'GET' || ctx.method === 'HEAD' || ctx.method === 'DELETE') return {};
   const type = mediaType(ctx.req);
   if (
@@ -108,5 +111,8 @@ async function readResource(ctx: AppContext): Promise<Record<string, unknown>> {
   ) {
     throw new Problem('unsupported_media_type');
   }
-  return readJsonObject(ctx.req, longestBody);
+  const text = await readText(ctx.req, longestBody);
+  if (text === '') return {};
+  // The tracker sends a list of events; everything else is one object.
+  return operation === 'event' ? { events: parseJson(text) } : parseJsonObject(text);
 }
