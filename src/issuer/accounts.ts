@@ -11,7 +11,7 @@ import type { Records, Stored } from './records.ts';
 
 /** An account as the store keeps it; times are milliseconds since the epoch. */
 export interface Account {
-  /** Any name of up to 200 characters. */
+  /** Any name of up to 200 characters, and 400 bytes of UTF-8. */
   readonly id: string;
   readonly role: Role;
   /** Scopes beside those of the role. */
@@ -28,8 +28,13 @@ export interface Account {
 export const accountName = Type.String({
   minLength: 1,
   maxLength: 200,
-  pattern: '^[^\\u0000-\\u001f\\u007f]+$',
+  pattern: '^[^\\p{Cc}\\p{Cs}]+$',
 });
+
+/** Whether an account can have this name: the store keeps accounts and their keys under it. */
+export function isAccountName(name: string): boolean {
+  return /^[^\p{Cc}\p{Cs}]+$/u.test(name) && Buffer.byteLength(name) <= 400;
+}
 
 const accountFields = {
   role: Type.Union([Type.Literal('owner'), Type.Literal('admin'), Type.Literal('member')]),
@@ -92,7 +97,8 @@ export interface AccountsOptions {
 
 export function createAccounts(options: AccountsOptions): Accounts {
   const { store, records, clock, apiKeys } = options;
-  const find = (id: string) => records.get<Account>(recordName(id));
+  const find = async (id: string) => (isAccountName(id) ? records.get<Account>(recordName(id)) : undefined);
+  const isOwner = async (id: string) => (await find(id))?.value.role === 'owner';
   const get = async (id: string): Promise<Stored<Account>> => {
     const stored = await find(id);
     if (stored === undefined) throw new Problem('not_found', 'There is no account of this name.');
@@ -137,6 +143,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     },
 
     async create(id, fields, announce) {
+      if (!isAccountName(id)) throw nameTooLong();
       const account = checkFields({ ...plainAccount(id, clock()), ...fields });
       if ((await find(id)) !== undefined) throw nameTaken();
       await announce(undefined, account);
@@ -153,9 +160,10 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const after = checkFields({ ...before, ...patch });
       if (JSON.stringify(after) === JSON.stringify(before)) return stored;
       await announce(before, after);
-      if (before.role === 'owner' && after.role !== 'owner') await removeOwner(records, id);
+      if (before.role === 'owner' && after.role !== 'owner') await removeOwner(records, id, isOwner);
       const written = await write(stored, after).catch(async (error: unknown) => {
-        if (before.role === 'owner') await addOwner(records, id);
+        // Whoever was faster may have taken the role away.
+        if (await isOwner(id)) await addOwner(records, id);
         throw error;
       });
       if (after.role === 'owner') await addOwner(records, id);
@@ -177,7 +185,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     async remove(id, announce) {
       const stored = await get(id);
       await announce(stored.value, undefined);
-      if (stored.value.role === 'owner') await removeOwner(records, id);
+      if (stored.value.role === 'owner') await removeOwner(records, id, isOwner);
       await endAccessKey(stored.value);
       if (!(await records.remove(recordName(id), stored))) throw new Problem('conflict');
       await store.removeMember(accountIndex, id);
@@ -224,6 +232,11 @@ function plainAccount(id: string, now: number): Account {
 
 function accessKeyOf(account: string) {
   return { name: `Access key of ${account}`, account, status: 'active' } as const;
+}
+
+function nameTooLong(): Problem {
+  const errors = [{ pointer: '/id', detail: 'A name has at most 400 bytes in UTF-8.' }];
+  return new Problem('validation_failed', '/id: A name has at most 400 bytes in UTF-8.', { errors });
 }
 
 function nameTaken(): Problem {

@@ -4,13 +4,21 @@ import { StoreUnavailable } from '../store/store.ts';
 import type { Records } from './records.ts';
 
 export async function addOwner(records: Records, id: string): Promise<void> {
-  await changeOwners(records, owners => (owners.includes(id) ? owners : [...owners, id]));
+  await changeOwners(records, async owners => (owners.includes(id) ? owners : [...owners, id]));
 }
 
-/** @throws {Problem} `conflict` for the last one */
-export async function removeOwner(records: Records, id: string): Promise<void> {
-  await changeOwners(records, owners => {
-    const others = owners.filter(other => other !== id);
+/**
+ * @param isOwner whether an account has the role: one that broke off while it was given it is counted, but does not count
+ * @throws {Problem} `conflict` for the last one
+ */
+export async function removeOwner(
+  records: Records,
+  id: string,
+  isOwner: (id: string) => Promise<boolean>,
+): Promise<void> {
+  await changeOwners(records, async owners => {
+    const others: string[] = [];
+    for (const other of owners) if (other !== id && (await isOwner(other))) others.push(other);
     if (others.length === 0)
       throw new Problem('conflict', 'The last owner cannot be removed, nor given another role.');
     return others;
@@ -21,11 +29,11 @@ const recordName = 'owners';
 
 async function changeOwners(
   records: Records,
-  change: (owners: readonly string[]) => readonly string[],
+  change: (owners: readonly string[]) => Promise<readonly string[]>,
 ): Promise<void> {
   for (let attempt = 0; attempt < 20; attempt += 1) {
     const stored = await records.get<readonly string[]>(recordName);
-    const next = change(stored?.value ?? []);
+    const next = await change(stored?.value ?? []);
     if (stored === undefined) {
       if (await records.create(recordName, next)) return;
     } else if (next === stored.value || (await records.replace(recordName, stored, next)) !== undefined)

@@ -1,7 +1,7 @@
 /** `/admin/keys`: the whole life of API keys, and `/keys/self/rotations`. */
 import { type Static, Type } from 'typebox';
 import type { Catalogue } from '../../config/catalogue.ts';
-import type { Accounts } from '../../issuer/accounts.ts';
+import { accountName, type Accounts, isAccountName } from '../../issuer/accounts.ts';
 import { type ApiKey, type KeyStatus, presentKey } from '../../issuer/api-key.ts';
 import type { ApiKeys } from '../../issuer/api-keys.ts';
 import { type Actor, type Audit, underAudit } from '../../issuer/audit.ts';
@@ -50,8 +50,8 @@ const checkQuery = compileSchema(
     {
       cursor: Type.Optional(Type.String({ pattern: '^[0-9a-z]{9}/[0-9a-f-]{36}$' })),
       limit: Type.Optional(Type.String({ pattern: '^([1-9]|[1-9][0-9]|100)$' })),
-      feature: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
-      owner: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+      feature: Type.Optional(Type.String({ maxLength: 100, pattern: '^[^\\p{Cc}\\p{Cs}]+$' })),
+      owner: Type.Optional(accountName),
       status: Type.Optional(Type.Union(statuses.map(status => Type.Literal(status)))),
       q: Type.Optional(Type.String({ maxLength: 200 })),
     },
@@ -89,6 +89,8 @@ export function createAdminKeys(options: AdminKeysOptions) {
 
     list: (async ({ querystring }) => {
       const query = checkQuery(Object.fromEntries(new URLSearchParams(querystring)), 'malformed_request');
+      if (query.owner !== undefined && !isAccountName(query.owner))
+        return jsonAnswer(200, { items: [], next: null });
       const { items, next } = await apiKeys.list({ ...query, limit: Number(query.limit ?? 50) });
       const uses = await options.usage.read(items.map(key => key.id));
       return jsonAnswer(200, {
