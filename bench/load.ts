@@ -11,7 +11,7 @@ export interface Round {
   readonly cpu: number;
 }
 
-export const connections = 64;
+const connections = 64;
 
 /** @throws where any answer was an error: its speed would say nothing */
 export async function runRound({ target, cpu }: ServerProcess, seconds: number): Promise<Round> {
