@@ -27,9 +27,14 @@ export function compileSchema<T extends TSchema>(schema: T) {
 }
 
 function describe({ instancePath, message, keyword, params }: ErrorObject): InvalidValue {
-  const extra = keyword === 'additionalProperties' ? `/${String(params['additionalProperty'])}` : '';
-  const missing = keyword === 'required' ? `/${String(params['missingProperty'])}` : '';
+  const extra = keyword === 'additionalProperties' ? pointerPart(params['additionalProperty']) : '';
+  const missing = keyword === 'required' ? pointerPart(params['missingProperty']) : '';
   const detail =
     extra !== '' ? 'is not known' : missing !== '' ? 'is required' : (message ?? 'is not acceptable');
   return { pointer: instancePath + extra + missing, detail };
+}
+
+/** A member's name within a JSON pointer (RFC 6901 section 3). */
+function pointerPart(name: unknown): string {
+  return `/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
