@@ -40,6 +40,8 @@ export function explainFailure(error: unknown): { exitCode: ExitCode; message: s
   if (error instanceof TokenRefused) return { exitCode: exitCodeOf(error.status), message: error.message };
   if (isNetworkError(error))
     return { exitCode: exitCodes.unreachable, message: `The server cannot be reached: ${reasonOf(error)}` };
+  if (error instanceof DOMException && error.name === 'TimeoutError')
+    return { exitCode: exitCodes.unreachable, message: 'The server does not answer in time.' };
   if (isSystemError(error)) return { exitCode: exitCodes.failed, message: describeSystemError(error) };
   return {
     exitCode: exitCodes.failed,
@@ -52,9 +54,9 @@ export function exitCodeOf(status: number): ExitCode {
   return status === 502 || status === 503 || status === 504 ? exitCodes.unreachable : exitCodes.failed;
 }
 
-/** `fetch` rejects with a TypeError whose cause is the system's error. */
-function isNetworkError(error: unknown): error is TypeError {
-  return error instanceof TypeError && error.message === 'fetch failed';
+/** `fetch` rejects with a TypeError whose cause is the system's error; so does a body that breaks off. */
+export function isNetworkError(error: unknown): error is TypeError {
+  return error instanceof TypeError && (error.message === 'fetch failed' || error.message === 'terminated');
 }
 
 /** Of a file or a socket: its own message names both what was tried and why it failed. */

@@ -6,6 +6,10 @@ export interface Terminal {
   readonly env: NodeJS.ProcessEnv;
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };
+  /** Empty where absent. */
+  readonly stdin?: AsyncIterable<Uint8Array>;
+  /** Milliseconds since the epoch; the system's clock by default. */
+  readonly clock?: () => number;
 }
 
 export interface OutputOptions {
@@ -25,6 +29,42 @@ export function print(terminal: Terminal, text: string): void {
 
 export function printJson(terminal: Terminal, value: unknown): void {
   print(terminal, JSON.stringify(value, undefined, 2));
+}
+
+/** One thing that the admin API shows: a line for each of its members. */
+export function printRecord(
+  terminal: Terminal,
+  record: Readonly<Record<string, unknown>>,
+  { json }: OutputOptions,
+): void {
+  if (json === true) return printJson(terminal, record);
+  for (const [name, value] of Object.entries(record)) print(terminal, `${name}: ${wordFor(value)}`);
+}
+
+/** A list: one line each, as it comes in; with `--json` one array. */
+export async function printList<T>(
+  terminal: Terminal,
+  items: AsyncIterable<T>,
+  { json }: OutputOptions,
+  lineFor: (item: T) => readonly unknown[],
+): Promise<void> {
+  const all: T[] = [];
+  for await (const item of items) {
+    if (json === true) all.push(item);
+    else print(terminal, lineFor(item).map(wordFor).join('\t'));
+  }
+  if (json === true) printJson(terminal, all);
+}
+
+/** What was done and left nothing to show: said, and with `--json` told. */
+export function report(
+  terminal: Terminal,
+  { json }: OutputOptions,
+  words: string,
+  value: Readonly<Record<string, unknown>>,
+): void {
+  if (json === true) printJson(terminal, value);
+  else say(terminal, words);
 }
 
 /** A secret that is shown once, and what else its command answers. */
@@ -71,6 +111,10 @@ async function writeSecret(path: string, make: () => Promise<Secret>): Promise<S
   } finally {
     await file.close();
   }
+}
+
+function wordFor(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '-');
 }
 
 async function openNewFile(path: string): Promise<FileHandle> {

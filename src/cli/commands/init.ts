@@ -1,15 +1,24 @@
 /** `keyturn init`: makes the first owner, straight in the store. Works once per deployment. */
+import type { Command } from 'commander';
 import { initialise, openFoundation } from '../../compose.ts';
 import { loadSettings } from '../../config/load.ts';
 import type { Settings } from '../../config/settings.ts';
 import { presentAccount } from '../../issuer/accounts.ts';
 import { createLogger } from '../../server/logger.ts';
 import { CommandFailed, exitCodes } from '../exit-codes.ts';
+import { withSecret } from '../options.ts';
 import { handOver, type OutputOptions, say, type Secret, type Terminal } from '../terminal.ts';
+
+export function addInitCommand(program: Command, terminal: Terminal): void {
+  withSecret(program.command('init'))
+    .description('make the first owner, straight in the store; works once per deployment')
+    .option('--account <name>', 'the name of the account', 'owner')
+    .action(options => init(terminal, options));
+}
 
 type InitOptions = OutputOptions & { account: string };
 
-export async function init(terminal: Terminal, options: InitOptions): Promise<void> {
+async function init(terminal: Terminal, options: InitOptions): Promise<void> {
   const { settings } = loadSettings(terminal.env);
   if (!/^[^\u0000-\u001f\u007f]{1,200}$/.test(options.account))
     throw new CommandFailed('An account name has 1 to 200 characters.', exitCodes.usage);

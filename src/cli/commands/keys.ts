@@ -1,115 +1,197 @@
-/** `keyturn keys`: makes, lists, shows and revokes API keys, through the admin API. */
-import { openAdminClient } from '../admin-client.ts';
+/** `keyturn keys`: the whole life of API keys, through the admin API. */
+import { type Command, Option } from 'commander';
+import { type AdminClient, createSelfClient, type JsonObject, openAdminClient } from '../admin-client.ts';
+import { warnOfWildcards } from '../discouraged.ts';
 import { CommandFailed, exitCodes } from '../exit-codes.ts';
-import { handOver, type OutputOptions, print, printJson, say, type Terminal } from '../terminal.ts';
+import { keyBody, type KeyFieldOptions, withKeyFields } from '../key-fields.ts';
+import { readWholeNumber, requireChange, withIfMatch, withJson, withSecret } from '../options.ts';
+import {
+  handOver,
+  type OutputOptions,
+  printList,
+  printRecord,
+  report,
+  say,
+  type Secret,
+  type Terminal,
+} from '../terminal.ts';
 
-export interface CreateKeyOptions extends OutputOptions {
-  readonly name: string;
-  readonly feature: string;
-  readonly scope?: string[];
-  readonly controllers?: string;
-  readonly origins?: string;
-  readonly impersonationUser?: string;
-  readonly customData?: string[];
-  readonly customDataInToken?: string[];
-  readonly claim?: string[];
-  readonly audience?: string[];
-  readonly door?: string[];
-  readonly owner?: string;
-  readonly draft?: boolean;
-  readonly notBefore?: string;
-  readonly expiresAt?: string;
-  readonly tokenTtl?: number;
+export function addKeysCommands(program: Command, terminal: Terminal): void {
+  const keys = program.command('keys').description('make, list, change, rotate and end API keys');
+  addFieldCommands(keys, terminal);
+  withJson(keys.command('list'))
+    .description('list keys, newest first')
+    .option('--feature <name>')
+    .option('--owner <account>')
+    .option('--status <status>', 'draft, active, disabled, expired or revoked')
+    .option('--query <text>', 'part of the name, or the id')
+    .action(options => listKeys(terminal, options));
+  withJson(keys.command('show').argument('<id>'))
+    .description('show a key; never its secret')
+    .action((id: string, options) => callForKey(terminal, 'GET', keyPath(id), options));
+  for (const [step, description] of steps)
+    withJson(keys.command(step).argument('<id>'))
+      .description(description)
+      .action((id: string, options) => callForKey(terminal, 'POST', `${keyPath(id)}/${step}`, options));
+  addRotationCommands(keys, terminal);
+  withIfMatch(withJson(keys.command('delete').argument('<id>')))
+    .description('end a key and all its tokens, and forget it')
+    .action((id: string, options) => deleteKey(terminal, id, options));
 }
 
-export async function createKey(terminal: Terminal, options: CreateKeyOptions): Promise<void> {
+const steps = [
+  ['publish', 'make a draft live'],
+  ['disable', 'end all tokens of a key, and give out no more until it is enabled'],
+  ['enable', 'let a disabled key work again; its old tokens stay dead'],
+  ['revoke', 'end a key and all its tokens, for good'],
+] as const;
+
+function addFieldCommands(keys: Command, terminal: Terminal): void {
+  const create = withSecret(keys.command('create'))
+    .description('make a key; the key string is shown this once')
+    .requiredOption('--name <name>')
+    .requiredOption('--feature <name>');
+  withKeyFields(create)
+    .option('--draft', 'not live until published')
+    .action(options => createKey(terminal, options));
+  const update = withIfMatch(withJson(keys.command('update').argument('<id>').usage('<id> [options]')))
+    .description('change a key; what narrows it ends its tokens')
+    .option('--name <name>')
+    .option('--feature <name>');
+  withKeyFields(update)
+    .option('--clear <fields...>', 'back to the default: expires-at, origins, owner, …')
+    .action((id: string, options) => updateKey(terminal, id, options));
+}
+
+function addRotationCommands(keys: Command, terminal: Terminal): void {
+  const modes = new Option(
+    '--mode <mode>',
+    'whether the old one works on: a while, until first use, not at all',
+  )
+    .choices(['overlap', 'first-use', 'now'])
+    .default('overlap');
+  withSecret(keys.command('rotate').argument('[id]'))
+    .description('give a key a new key string, which is shown this once; its id stays')
+    .addOption(modes)
+    .option('--grace <seconds>', 'that the old one has left; a day where absent', readWholeNumber)
+    .option('--self', 'rotate the key in KEYTURN_API_KEY, by itself')
+    .action((id: string | undefined, options) => rotateKey(terminal, id, options));
+  withJson(keys.command('cancel-rotation').argument('<id>'))
+    .description('take the new key string back; the old one works on')
+    .action((id: string, options) =>
+      callForKey(terminal, 'DELETE', `${keyPath(id)}/rotations/current`, options),
+    );
+}
+
+function keyPath(id: string): string {
+  return `/admin/keys/${encodeURIComponent(id)}`;
+}
+
+async function createKey(terminal: Terminal, options: KeyFieldOptions): Promise<void> {
   const body = keyBody(options);
   const admin = await openAdminClient(terminal.env);
   await handOver(terminal, options, async () => {
-    const { key, apiKey } = await admin.call('POST', '/admin/keys', body);
-    const { id, name } = key as Record<string, unknown>;
+    const secret = readMadeKey(await admin.make('/admin/keys', body));
+    const { id, name } = secret.rest.key;
+    warnOfWildcards(terminal, secret.rest.key);
     say(terminal, `Key ${String(id)} ("${String(name)}") is made. It is shown this once:`);
-    return { name: 'apiKey', text: String(apiKey), rest: { key } };
+    return secret;
   });
 }
 
-export interface ListKeysOptions extends OutputOptions {
+function readMadeKey({ key, apiKey }: JsonObject): Secret & { rest: { key: JsonObject } } {
+  return { name: 'apiKey', text: String(apiKey), rest: { key: key as JsonObject } };
+}
+
+interface ListKeysOptions extends OutputOptions {
   readonly feature?: string;
   readonly owner?: string;
   readonly status?: string;
   readonly query?: string;
 }
 
-export async function listKeys(terminal: Terminal, options: ListKeysOptions): Promise<void> {
+async function listKeys(terminal: Terminal, options: ListKeysOptions): Promise<void> {
+  const { feature, owner, status, query, ...output } = options;
   const admin = await openAdminClient(terminal.env);
-  const { feature, owner, status, query } = options;
-  const filters = Object.entries({ feature, owner, status, q: query }).filter(
-    ([, value]) => value !== undefined,
-  );
-  const items: Record<string, unknown>[] = [];
-  let cursor: string | null = null;
-  do {
-    const search = new URLSearchParams([...(filters as [string, string][]), ['limit', '100']]);
-    if (cursor !== null) search.set('cursor', cursor);
-    const page = await admin.call('GET', `/admin/keys?${search.toString()}`);
-    items.push(...(page['items'] as Record<string, unknown>[]));
-    cursor = page['next'] as string | null;
-  } while (cursor !== null);
-  if (options.json === true) printJson(terminal, items);
-  else for (const key of items) print(terminal, keyLine(key));
+  const keys = admin.items('/admin/keys', { feature, owner, status, q: query });
+  await printList(terminal, keys, output, key => [key['id'], key['status'], key['feature'], key['name']]);
 }
 
-export async function showKey(terminal: Terminal, id: string, options: OutputOptions): Promise<void> {
+async function callForKey(
+  terminal: Terminal,
+  method: string,
+  path: string,
+  options: OutputOptions,
+): Promise<void> {
   const admin = await openAdminClient(terminal.env);
-  printKey(terminal, await admin.call('GET', `/admin/keys/${encodeURIComponent(id)}`), options);
+  printRecord(terminal, await admin.call(method, path), options);
 }
 
-export async function revokeKey(terminal: Terminal, id: string, options: OutputOptions): Promise<void> {
+async function updateKey(
+  terminal: Terminal,
+  id: string,
+  { ifMatch, ...options }: KeyFieldOptions & { ifMatch?: string },
+): Promise<void> {
+  const body = keyBody(options);
+  requireChange(body);
   const admin = await openAdminClient(terminal.env);
-  printKey(terminal, await admin.call('POST', `/admin/keys/${encodeURIComponent(id)}/revoke`), options);
+  const key = await admin.call('PATCH', keyPath(id), { body, ifMatch });
+  warnOfWildcards(terminal, key);
+  printRecord(terminal, key, options);
 }
 
-function keyBody(options: CreateKeyOptions): Record<string, unknown> {
-  const { json, out, scope, controllers, origins, customData, claim, audience, door, ...same } = options;
-  return {
-    ...same,
-    ...(scope && { scopes: scope }),
-    ...(controllers !== undefined && { allowedControllers: controllers }),
-    ...(origins !== undefined && { corsOrigins: origins }),
-    ...(customData && {
-      customData: Object.fromEntries(customData.map(pair => splitPair('--custom-data', pair))),
-    }),
-    ...(claim && { claims: Object.fromEntries(claim.map(readClaim)) }),
-    ...(audience && { audiences: audience }),
-    ...(door && { doors: door }),
-  };
+interface RotateOptions extends OutputOptions {
+  readonly mode: 'overlap' | 'first-use' | 'now';
+  readonly grace?: number;
+  readonly self?: boolean;
 }
 
-function splitPair(option: string, pair: string): [string, string] {
-  const at = pair.indexOf('=');
-  if (at < 1) throw new CommandFailed(`${option} takes NAME=VALUE, not "${pair}".`, exitCodes.usage);
-  return [pair.slice(0, at), pair.slice(at + 1)];
+async function rotateKey(terminal: Terminal, id: string | undefined, options: RotateOptions): Promise<void> {
+  const { mode, grace, self, ...output } = options;
+  if (mode === 'now' && grace !== undefined)
+    throw new CommandFailed(
+      '--mode now leaves no --grace: the old key string ends at once.',
+      exitCodes.usage,
+    );
+  const { client, path } = await findRotation(terminal, id, self === true);
+  await handOver(terminal, output, async () => {
+    const secret = readMadeKey(await client.make(path, { mode, ...(grace !== undefined && { grace }) }));
+    const { id, secrets } = secret.rest.key;
+    say(
+      terminal,
+      `Key ${String(id)} has a new key string. ${describeOld(mode, secrets)} It is shown this once:`,
+    );
+    return secret;
+  });
 }
 
-/** A value that is JSON is taken as such, any other as a string. */
-function readClaim(pair: string): [string, unknown] {
-  const [name, text] = splitPair('--claim', pair);
-  try {
-    return [name, JSON.parse(text)];
-  } catch (error) {
-    if (error instanceof SyntaxError) return [name, text];
-    throw error;
-  }
+/** Of another key by the admin API, of one's own by itself. */
+async function findRotation(
+  { env }: Terminal,
+  id: string | undefined,
+  isSelf: boolean,
+): Promise<{ client: AdminClient; path: string }> {
+  if (isSelf === (id !== undefined))
+    throw new CommandFailed('Name the key by its id, or say --self: one of the two.', exitCodes.usage);
+  return id === undefined
+    ? { client: createSelfClient(env), path: '/keys/self/rotations' }
+    : { client: await openAdminClient(env), path: `${keyPath(id)}/rotations` };
 }
 
-function keyLine(key: Record<string, unknown>): string {
-  const { id, status, feature, account, name } = key;
-  return [id, status, feature ?? `account ${String(account)}`, name].map(String).join('\t');
+function describeOld(mode: RotateOptions['mode'], secrets: unknown): string {
+  if (mode === 'now') return 'The old one and all tokens are dead.';
+  if (mode === 'first-use')
+    return 'The old one works until the new one is used, and for its grace from then on.';
+  const retiring = (secrets as JsonObject[]).find(({ retiresAt }) => retiresAt !== null);
+  return `The old one works until ${String(retiring?.['retiresAt'])}.`;
 }
 
-function printKey(terminal: Terminal, key: Record<string, unknown>, options: OutputOptions): void {
-  if (options.json === true) return printJson(terminal, key);
-  for (const [name, value] of Object.entries(key)) {
-    print(terminal, `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  }
+async function deleteKey(
+  terminal: Terminal,
+  id: string,
+  { ifMatch, ...output }: OutputOptions & { ifMatch?: string },
+): Promise<void> {
+  const admin = await openAdminClient(terminal.env);
+  await admin.call('DELETE', keyPath(id), { ifMatch });
+  report(terminal, output, `Key ${id} is deleted.`, { id, deleted: true });
 }

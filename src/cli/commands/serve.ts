@@ -1,12 +1,20 @@
 /** `keyturn serve`: runs the service until it is told to stop. */
 import { once } from 'node:events';
+import type { Command } from 'commander';
 import { openService } from '../../compose.ts';
 import { loadSettings } from '../../config/load.ts';
 import { createLogger } from '../../server/logger.ts';
 import { say, type Terminal } from '../terminal.ts';
 import { welcomeText } from '../welcome.ts';
 
-export async function serve(terminal: Terminal): Promise<void> {
+export function addServeCommand(program: Command, terminal: Terminal): void {
+  program
+    .command('serve')
+    .description('run the service')
+    .action(() => serve(terminal));
+}
+
+async function serve(terminal: Terminal): Promise<void> {
   const loaded = loadSettings(terminal.env);
   const logger = createLogger(loaded.settings.logLevel);
   for (const warning of loaded.warnings) logger.warn(warning);
