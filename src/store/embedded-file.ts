@@ -72,13 +72,17 @@ async function makeFile(directory: string, file: string): Promise<void> {
   }
 }
 
-/** Without `overlappingSync` a commit has been synced before its promise resolves. */
+/**
+ * Without `overlappingSync` a commit has been synced before its promise resolves. With `eventTurnBatching` a failed commit
+ * would reject a promise that nobody can hear, which ends the process.
+ */
 function openTables(file: string, create: boolean): EmbeddedFile {
   const root = openLmdb<string, Buffer>({
     path: file,
     noSubdir: true,
     maxDbs: 6,
     overlappingSync: false,
+    eventTurnBatching: false,
     keyEncoding: 'binary',
     encoding: 'string',
   });
