@@ -28,12 +28,15 @@ export interface Account {
 export const accountName = Type.String({
   minLength: 1,
   maxLength: 200,
-  pattern: '^[^\\p{Cc}\\p{Cs}]+$',
+  pattern: '^(?!\\.{1,2}$)[^\\p{Cc}\\p{Cs}]+$',
 });
 
-/** Whether an account can have this name: the store keeps accounts and their keys under it. */
+/**
+ * Whether an account can have this name: the store keeps accounts and their keys under it. No client can write `.` or
+ * `..` into a path, however it is encoded.
+ */
 export function isAccountName(name: string): boolean {
-  return /^[^\p{Cc}\p{Cs}]+$/u.test(name) && Buffer.byteLength(name) <= 400;
+  return /^(?!\.{1,2}$)[^\p{Cc}\p{Cs}]+$/u.test(name) && Buffer.byteLength(name) <= 400;
 }
 
 const accountFields = {
