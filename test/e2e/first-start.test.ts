@@ -1,6 +1,6 @@
 /** The first start of an embedded deployment, as a newcomer sees it: real processes, a real shell, real signals. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { type Ended, runCli, serveCli, type ServingProcess, stopServing } from '
 import { until } from '../support/redis-servers.ts';
 
 /** Milliseconds, on a busy machine. */
-const patience = 120_000;
+const patience = 180_000;
 
 let scratch: string;
 let directories = 0;
@@ -174,7 +174,21 @@ describe.concurrent('the end', () => {
   );
 });
 
-describe.concurrent('a start that cannot be', () => {
+describe('a start that cannot be', () => {
+  let used: string;
+
+  beforeAll(async () => {
+    used = newDirectory();
+    await stopServing(await serveCli({ KEYTURN_DATA_DIR: used }));
+  }, patience);
+
+  /** The data directory of a service that has run, and has ended well. */
+  async function usedDirectory(): Promise<string> {
+    const directory = newDirectory();
+    await cp(used, directory, { recursive: true });
+    return directory;
+  }
+
   it('says which port is taken', { timeout: patience }, async () => {
     const squatter = createServer().listen(0, '127.0.0.1');
     await until('the port is taken', () => squatter.listening);
@@ -290,13 +304,6 @@ describe.concurrent('a start that cannot be', () => {
 function newDirectory(): string {
   directories += 1;
   return path.join(scratch, String(directories), 'data');
-}
-
-/** The data directory of a service that has run, and has ended well. */
-async function usedDirectory(): Promise<string> {
-  const directory = newDirectory();
-  await stopServing(await serveCli({ KEYTURN_DATA_DIR: directory }));
-  return directory;
 }
 
 function serveInVain(env: Record<string, string>): Promise<Ended> {

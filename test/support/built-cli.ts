@@ -74,11 +74,12 @@ export async function serveCli(env: Record<string, string>): Promise<ServingProc
   let ended: Ended | undefined;
   void serving.ended.then(result => (ended = result));
   let match: RegExpExecArray | null = null;
-  await until('keyturn serves', () => {
+  const isServing = () => {
     if (ended !== undefined) throw new Error(`keyturn serve ended (${ended.code}): ${ended.stderr}`);
     match = /^Keyturn serves on (\S+) \(port (\d+)\)\.$/m.exec(serving.stderr);
     return match !== null;
-  });
+  };
+  await until('keyturn serves', isServing, 100_000);
   const [, url, port] = match as unknown as [string, string, string];
   return Object.assign(serving, { url, port: Number(port) });
 }
