@@ -62,6 +62,7 @@ export interface AuditVerification {
   readonly entries: number;
   /** The hash of the last entry: kept elsewhere, it anchors the chain. */
   readonly head: string;
+  /** By the number of the entry; 0 is the head record. */
   readonly faults: readonly { readonly seq: number; readonly fault: string }[];
 }
 
@@ -191,26 +192,29 @@ function matches({ target, actor, action }: AuditEntry, query: AuditQuery): bool
 
 async function verifyChain(records: Records): Promise<AuditVerification> {
   const faults: { seq: number; fault: string }[] = [];
-  const head = await readHead(records);
+  const head = await readPart<Head>(records, headName);
+  const named = typeof head === 'object' ? head.value : start;
+  if (head === 'changed') faults.push({ seq: 0, fault: 'the head was changed' });
   let prev = start.hash;
   let seq = 1;
   for (; ; seq += 1) {
-    const entry = await readEntry(records, seq);
-    if (entry === undefined && seq > head.seq) break;
+    const entry = await readPart<AuditEntry>(records, entryName(seq));
+    if (entry === undefined && seq > named.seq) break;
     const fault = faultOf(entry, seq, prev);
     if (fault !== undefined) faults.push({ seq, fault });
     // Behind a fault the chain is judged from what the next entry says was before it.
     prev = typeof entry === 'object' ? entry.value.hash : 'unknown';
+    if (seq === named.seq && fault === undefined && prev !== named.hash)
+      faults.push({ seq, fault: 'the entry is not the one that the head names' });
   }
-  if (head.seq > 0 && prev !== head.hash && seq - 1 === head.seq && faults.length === 0) {
-    faults.push({ seq: head.seq, fault: 'the last entry is not the one that the head names' });
-  }
+  // Only the very first entry may be without one: it is written a moment earlier.
+  if (head === undefined && seq > 2) faults.push({ seq: 0, fault: 'the head is missing' });
   return { entries: seq - 1, head: prev, faults };
 }
 
-async function readEntry(records: Records, seq: number): Promise<Stored<AuditEntry> | 'changed' | undefined> {
+async function readPart<T>(records: Records, name: string): Promise<Stored<T> | 'changed' | undefined> {
   try {
-    return await records.get<AuditEntry>(entryName(seq));
+    return await records.get<T>(name);
   } catch (error) {
     if (error instanceof RecordNotAuthentic) return 'changed';
     throw error;
