@@ -38,7 +38,9 @@ export interface AppServices extends AdminServices {
 
 export function createApp(services: AppServices): Koa<AppState> {
   const app = new Koa<AppState>();
-  app.on('error', error => services.logger.error({ err: error }, 'the answer broke off'));
+  app.on('error', error => {
+    services.logger[isOfConnection(error) ? 'info' : 'error']({ err: error }, 'the answer broke off');
+  });
   app.use(createRequestLog(services.logger, createClientAddress(services.trustedProxies)));
   app.use(securityHeaders);
   app.use(createErrorHandler(services.logger));
@@ -81,6 +83,11 @@ function createRoutes(services: AppServices): Router<AppState> {
     cors: createCors({ apiKeys, catalogue, clock }),
   });
   return router;
+}
+
+/** A caller who hangs up, or whose bytes are no HTTP, is no fault of ours. */
+function isOfConnection(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^(?:HPE_|ECONNRESET$|EPIPE$)/.test(String(error.code));
 }
 
 const securityHeaders: Middleware = (ctx, next) => {

@@ -12,6 +12,7 @@ export function createLogger(
       base: undefined,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: describeLevel },
+      serializers: { err: describeError },
     },
     destination,
   );
@@ -19,4 +20,12 @@ export function createLogger(
 
 function describeLevel(label: string): { level: string } {
   return { level: label };
+}
+
+/** What of an error is logged: no other member of it, for those hold packets and commands, and secrets in them. */
+function describeError(error: unknown): object {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const { name, message, stack, cause } = error;
+  const code = 'code' in error ? String(error.code) : undefined;
+  return { type: name, code, message, stack, ...(cause !== undefined && { cause: describeError(cause) }) };
 }
