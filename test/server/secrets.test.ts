@@ -4,6 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { requestText, sendRaw } from '../support/raw-http.ts';
 import type { TestService } from '../support/service.ts';
 import { describeOnEachStore, type StorePlace } from '../support/stores.ts';
 import { readSecrets, type StolenKey, stealSigningKey } from './forged-tokens.ts';
@@ -64,6 +65,15 @@ describeOnEachStore('a session', store => {
       });
       await tell(`/${encodeURIComponent(secret)}/x?y=${encodeURIComponent(secret)}#z`);
       await tell(`/admin/keys/${secret}`, { headers });
+      for (const spoilt of [
+        'Transfer-Encoding: xchunked',
+        'Transfer-Encoding: chunked',
+        'X-Y : z',
+        'Content-Length: x',
+      ]) {
+        const lines = ['POST /v2/connections HTTP/1.1', 'Host: x', `Authorization: Bearer ${secret}`, spoilt];
+        await sendRaw(service.port, requestText(lines, `+5\r\n${secret}\r\n0\r\n\r\n`));
+      }
       await tell(`/admin/keys?q=${secret}`, { headers });
       await tell('/oauth/token', form({ grant_type: 'client_credentials', client_secret: `${secret}x` }));
       await tell('/oauth/token', form({ grant_type: secret, scope: secret, client_id: secret }));
@@ -96,6 +106,7 @@ describeOnEachStore('a session', store => {
     expect(log).toContain('"status":401');
     for (const [name, text] of hidden()) {
       expect(log.includes(text), name).toBe(false);
+      expect(log.includes([...Buffer.from(text)].join(',')), `${name} in bytes`).toBe(false);
       for (const form of ['base64', 'base64url', 'hex'] as const) {
         expect(log.includes(Buffer.from(text).toString(form)), `${name} in ${form}`).toBe(false);
       }
