@@ -14,7 +14,8 @@ interface SimpleOAuth2 {
   };
 }
 
-const { ClientCredentials } = createRequire(import.meta.url)('simple-oauth2') as SimpleOAuth2;
+const require = createRequire(import.meta.url);
+const { ClientCredentials } = require('simple-oauth2') as SimpleOAuth2;
 
 let service: TestService;
 let apiKey: string;

@@ -11,7 +11,8 @@ interface NodeTools {
 }
 
 /** Its ESM build cannot be imported by Node 20; the other one works there. */
-const { auth } = createRequire(import.meta.url)('@sitecore-content-sdk/core/node-tools') as NodeTools;
+const require = createRequire(import.meta.url);
+const { auth } = require('@sitecore-content-sdk/core/node-tools') as NodeTools;
 
 const audience = 'https://api.sitecorecloud.io';
 const claims = {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { afterAll } from 'vitest';
 import { until } from './redis-servers.ts';
 
 export interface Ended {
@@ -30,14 +31,14 @@ export interface CliOptions {
 const root = path.resolve(import.meta.dirname, '../..');
 
 /** Starts `keyturn` with these arguments. */
-export async function spawnCli(args: readonly string[], { env = {} }: CliOptions = {}): Promise<CliProcess> {
+async function spawnCli(args: readonly string[], { env = {} }: CliOptions = {}): Promise<CliProcess> {
   const program = await (built ??= buildWhereOld());
   const child = spawn(process.execPath, [program, ...args], {
     cwd: root,
     env: { ...strangersEnvironment(), ...env },
     stdio: 'pipe',
   });
-  endWithThisProcess(child);
+  endWithTheTests(child);
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
@@ -101,11 +102,19 @@ function strangersEnvironment(): NodeJS.ProcessEnv {
   );
 }
 
-function endWithThisProcess(child: ChildProcess): void {
-  const endNow = () => void child.kill('SIGKILL');
-  process.setMaxListeners(100);
-  process.once('exit', endNow);
-  child.once('exit', () => process.off('exit', endNow));
+/** A test that fails leaves its processes behind: they end with its file, or with this process. */
+const running = new Set<ChildProcess>();
+
+function endNow(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
+afterAll(endNow);
+process.once('exit', endNow);
+
+function endWithTheTests(child: ChildProcess): void {
+  running.add(child);
+  child.once('exit', () => running.delete(child));
 }
 
 let built: Promise<string> | undefined;
