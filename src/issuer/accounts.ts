@@ -5,6 +5,7 @@ import { Problem } from '../protocol/errors.ts';
 import { parseOriginList } from '../protocol/origin.ts';
 import { isScopeToken } from '../protocol/scope.ts';
 import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
+import type { ApiKey } from './api-key.ts';
 import type { ApiKeys, CreatedKey } from './api-keys.ts';
 import { addOwner, removeOwner } from './owners.ts';
 import type { Records, Stored } from './records.ts';
@@ -22,6 +23,8 @@ export interface Account {
   readonly corsOrigins: readonly string[];
   /** The id of its access key. */
   readonly accessKey?: string;
+  /** Tokens may be out that say more: a change broke off before they were ended, and the next one ends them. */
+  readonly unsettled?: true;
   readonly createdAt: number;
 }
 
@@ -120,6 +123,19 @@ export function createAccounts(options: AccountsOptions): Accounts {
     if (accessKey !== undefined && (await apiKeys.find(accessKey)) !== undefined)
       await apiKeys.remove(accessKey);
   };
+  const settle = async (stored: Stored<Account>): Promise<Stored<Account>> => {
+    const { unsettled: _, ...account } = stored.value;
+    const { accessKey, ...without } = account;
+    if (account.provider === 'external') {
+      await endAccessKey(account);
+      return write(stored, without);
+    }
+    if (accessKey !== undefined && (await apiKeys.find(accessKey)) !== undefined) {
+      const end = (key: ApiKey) => ({ ...key, version: key.version + 1, updatedAt: clock() });
+      await apiKeys.change(accessKey, end);
+    }
+    return write(stored, account);
+  };
   return {
     find,
     get,
@@ -159,30 +175,21 @@ export function createAccounts(options: AccountsOptions): Accounts {
     async change(id, patch, announce, ifMatch) {
       const stored = await get(id);
       ifMatch?.(stored);
-      const before = stored.value;
+      const { unsettled = false, ...before } = stored.value;
       const after = checkFields({ ...before, ...patch });
-      if (JSON.stringify(after) === JSON.stringify(before)) return stored;
+      if (!unsettled && JSON.stringify(after) === JSON.stringify(before)) return stored;
       await announce(before, after);
       if (before.role === 'owner' && after.role !== 'owner') await removeOwner(records, id, isOwner);
-      const written = await write(stored, after).catch(async (error: unknown) => {
-        // Whoever was faster may have taken the role away.
-        if (await isOwner(id)) await addOwner(records, id);
-        throw error;
-      });
+      const ends = before.accessKey !== undefined && (unsettled || takesAway(before, after));
+      const written = await write(stored, ends ? { ...after, unsettled: true } : after).catch(
+        async (error: unknown) => {
+          // Whoever was faster may have taken the role away.
+          if (await isOwner(id)) await addOwner(records, id);
+          throw error;
+        },
+      );
       if (after.role === 'owner') await addOwner(records, id);
-      if (before.accessKey !== undefined && takesAway(before, after)) {
-        await apiKeys.change(before.accessKey, key => ({
-          ...key,
-          version: key.version + 1,
-          updatedAt: clock(),
-        }));
-      }
-      if (after.provider === 'external' && before.accessKey !== undefined) {
-        await endAccessKey(before);
-        const { accessKey: _, ...without } = after;
-        return write(written, without);
-      }
-      return written;
+      return ends ? settle(written) : written;
     },
 
     async remove(id, announce) {
@@ -219,7 +226,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
 }
 
 /** An account as the admin API shows it. */
-export function presentAccount(account: Account): Record<string, unknown> {
+export function presentAccount({ unsettled: _, ...account }: Account): Record<string, unknown> {
   return { ...account, createdAt: new Date(account.createdAt).toISOString() };
 }
 
@@ -275,6 +282,7 @@ function checkFields(
 function takesAway(before: Account, after: Account): boolean {
   return (
     before.role !== after.role ||
+    before.provider !== after.provider ||
     before.permissions.some(scope => !after.permissions.includes(scope)) ||
     before.corsOrigins.some(origin => !after.corsOrigins.includes(origin))
   );
