@@ -72,11 +72,11 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
   const running: Promise<void>[] = [];
   const shutDown = async () => {
     stop.abort();
-    await Promise.all(running);
+    await Promise.allSettled(running);
     await foundation.store.close();
   };
   try {
-    const welcome = await welcomeOwner(settings, foundation);
+    let welcome: Service['welcome'];
     const server = await listen(settings, async (port, answerWith) => {
       const serve = async (epoch: string) => {
         const app = await openApp({
@@ -89,15 +89,20 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
         });
         answerWith(app.callback());
       };
-      if (foundation.epoch !== undefined) return serve(foundation.epoch);
+      if (foundation.epoch !== undefined) {
+        await serve(foundation.epoch);
+        // Only now: keys that are shown once must not be made by a start that fails.
+        welcome = await welcomeOwner(settings, foundation);
+        return;
+      }
       answerWith(createInitialisingApp(logger).callback());
-      running.push(serveOnceInitialised(foundation, logger, stop.signal, serve));
+      running.push(awaitDeployment({ ...foundation, logger }, serve, stop.signal));
     });
     return {
       issuer: resolveIssuer(settings, server.port).issuer,
       port: server.port,
       welcome,
-      async close(grace = 9000) {
+      async close(grace = 8000) {
         await server.close(grace);
         await shutDown();
       },
@@ -106,16 +111,6 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
     await shutDown();
     throw error;
   }
-}
-
-async function serveOnceInitialised(
-  foundation: Foundation,
-  logger: Logger,
-  stop: AbortSignal,
-  serve: (epoch: string) => Promise<void>,
-): Promise<void> {
-  const deployment = await awaitDeployment({ ...foundation, logger }, stop);
-  if (deployment !== undefined) await serve(deployment.epoch);
 }
 
 /** On an embedded store whose first owner has not been made yet: makes them, and a sample key. */
@@ -174,10 +169,16 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
   const usage = createKeyUsage(records);
   options.running.push(follow({ revocationLog, signingKeys, usage, logger }, options.stop));
 
-  const audit = createAudit(records, clock);
   const { apiKeys, accounts } = createKeysAndAccounts(foundation, revocationLog);
   const confirm = () => confirmDeployment(store, epoch);
-  const authenticator = createKeyAuthenticator({ apiKeys, vault, clock, confirm });
+  const audit = createAudit(records, clock, confirm);
+  const authenticator = createKeyAuthenticator({
+    apiKeys,
+    vault,
+    clock,
+    confirm,
+    isConfirmed: () => revocations.age() < lately,
+  });
   const onRenewalFailed = (error: unknown) =>
     logger.warn({ err: error }, 'the hash of a key could not be renewed');
   const settleUse = createSettleUse({
@@ -232,6 +233,9 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     readiness: () => findObstacle(store, epoch, revocations.age() / 1000, settings.maxStaleness),
   });
 }
+
+/** Milliseconds. Each look at the revocation log confirms the deployment; a few may be missed. */
+const lately = 500;
 
 async function findObstacle(
   store: Store,

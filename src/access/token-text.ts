@@ -4,7 +4,7 @@
  */
 
 /** Longer texts are refused unread; tokens of ours stay far below. */
-export const longestToken = 8192;
+const longestToken = 8192;
 
 /** Whether the text is a compact JWS (RFC 7515 section 7.1), each part in canonical base64url. */
 export function isCanonicalToken(text: string): boolean {

@@ -1,4 +1,5 @@
 /** Whether a token is genuine: signed by a key of this issuer, of the right type, complete and unspoilt. */
+import { isUtf8 } from 'node:buffer';
 import {
   type CryptoKey,
   errors,
@@ -87,8 +88,13 @@ async function checkSignature(text: string, options: VerifierOptions): Promise<G
   }
 }
 
-function readPart(part: string): unknown {
-  return parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(part, 'base64url')));
+/** @throws {SyntaxError} where the part is not a JSON object in UTF-8 */
+function readPart(part: string): object {
+  const bytes = Buffer.from(part, 'base64url');
+  if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8');
+  const value = parseStrictJson(bytes.toString());
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new SyntaxError('not an object');
 }
 
 async function findKey(
@@ -107,10 +113,14 @@ async function findKey(
 
 const acceptedTypes: ReadonlySet<string> = new Set(['at+jwt', 'application/at+jwt']);
 
-/** The moment at which a token is looked at for its shape: its own `iat`, where it has one. */
-function timeOf(payload: JWTPayload): number {
-  return Number.isSafeInteger(payload.iat) ? Math.min(payload.iat!, 8.64e12) : 0;
+/** The moment at which a token is looked at for its shape: from when on it holds, by its own word. */
+function timeOf({ iat, nbf }: JWTPayload): number {
+  const times = [iat, nbf].filter(time => Number.isSafeInteger(time)).map(Number);
+  return Math.min(Math.max(...times, 0), latestDate);
 }
+
+/** Seconds: the end of what a `Date` can say. */
+const latestDate = 8.64e12;
 
 /** What a library does not check: the types of the claims, and times that are whole, in order and not too far apart. */
 function isComplete(

@@ -5,7 +5,7 @@ export const PATH_PATTERN =
   "^/$|^(/([A-Za-z0-9_.~@$&'=,;-]+|:[A-Za-z_][A-Za-z0-9_]*))*(/([A-Za-z0-9_.~@$&'=,;-]+|:[A-Za-z_][A-Za-z0-9_]*|\\*[A-Za-z_][A-Za-z0-9_]*))$";
 
 /** The service's own: no route may start with them, whatever its case. */
-export const RESERVED_PATHS = [
+const RESERVED_PATHS = [
   '/admin',
   '/oauth',
   '/v2/oauth',

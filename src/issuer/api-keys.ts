@@ -4,6 +4,7 @@ import { generateApiKey } from '../protocol/api-key.ts';
 import { Problem } from '../protocol/errors.ts';
 import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
 import { type ApiKey, type KeySecret, type KeyStatus, statusOf } from './api-key.ts';
+import type { Evidence } from './idempotency.ts';
 import { type Records, requireMatch, type Stored } from './records.ts';
 import type { RevocationLog } from './revocation-log.ts';
 import type { Vault } from './vault.ts';
@@ -29,7 +30,7 @@ export interface ChangeOptions {
 
 export interface ApiKeys {
   /** @param announce called before anything is written; where it rejects, nothing is */
-  create(key: NewApiKey, announce?: (key: ApiKey) => Promise<void>): Promise<CreatedKey>;
+  create(key: NewApiKey, announce?: (created: CreatedKey) => Promise<void>): Promise<CreatedKey>;
   /** A new secret for a key, and its string. */
   makeSecret(key: ApiKey): { secret: KeySecret; apiKey: string };
   /** The key, or undefined. Read from the store each time: never stale. */
@@ -90,6 +91,11 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     withOrigin: origin => keysWithOrigin(origin, options),
     all: () => allKeys(options),
   };
+}
+
+/** That the key has its newest secret. */
+export function evidenceOf({ id, secrets }: ApiKey): Evidence {
+  return { record: recordName(id), holds: secrets.at(-1)?.hash ?? '' };
 }
 
 const allIndex = 'keys';
@@ -156,14 +162,14 @@ function makeSecret(
 async function createKey(
   input: NewApiKey,
   options: ApiKeysOptions,
-  announce?: (key: ApiKey) => Promise<void>,
+  announce?: (created: CreatedKey) => Promise<void>,
 ): Promise<CreatedKey> {
   const { store, records, clock } = options;
   const id = randomUUID();
   const now = clock();
   const { secret, apiKey } = makeSecret({ id, secrets: [] }, options);
   const key: ApiKey = { id, ...input, version: 1, secrets: [secret], createdAt: now, updatedAt: now };
-  await announce?.(key);
+  await announce?.({ key, apiKey });
   await Promise.all(indexEntries(key).map(([set, member]) => store.addMember(set, member)));
   if (!(await records.create(recordName(id), key))) throw new Error('a random UUID came twice');
   return { key, apiKey };

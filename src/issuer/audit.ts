@@ -66,10 +66,12 @@ export interface AuditVerification {
   readonly faults: readonly { readonly seq: number; readonly fault: string }[];
 }
 
-export function createAudit(records: Records, clock: Clock): Audit {
+/** @param confirm rejects where the store is not the deployment's any more: nothing is written into another's */
+export function createAudit(records: Records, clock: Clock, confirm: () => Promise<void>): Audit {
   let last: Head | undefined;
   let turn: Promise<unknown> = Promise.resolve();
   const append = async (news: AuditNews): Promise<void> => {
+    await confirm();
     last = await findEnd(records, last ?? (await readHead(records)));
     for (let attempt = 0; attempt < 100; attempt += 1) {
       const entry = seal({ ...news, seq: last.seq + 1, at: clock(), prev: last.hash });

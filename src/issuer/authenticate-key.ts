@@ -29,6 +29,8 @@ export interface KeyAuthenticatorOptions {
   readonly clock: Clock;
   /** Rejects where the store is not the one that this instance knows: then a missing key proves nothing. */
   readonly confirm: () => Promise<void>;
+  /** Whether that was confirmed a moment ago: then a key that is there need not wait for it. */
+  readonly isConfirmed: () => boolean;
 }
 
 export function createKeyAuthenticator({
@@ -36,6 +38,7 @@ export function createKeyAuthenticator({
   vault,
   clock,
   confirm,
+  isConfirmed,
 }: KeyAuthenticatorOptions): KeyAuthenticator {
   return {
     async authenticate(text) {
@@ -44,7 +47,10 @@ export function createKeyAuthenticator({
       const key = (await apiKeys.find(presented.id))?.value;
       const secrets = key === undefined ? [] : livingSecrets(key, clock());
       const secret = secrets.find(known => vault.verifySecret(presented.id, presented.secret, known));
-      if (key !== undefined && secret !== undefined) return { key, secret };
+      if (key !== undefined && secret !== undefined) {
+        if (!isConfirmed()) await confirm();
+        return { key, secret };
+      }
       for (let hashed = secrets.length; hashed < mostSecrets; hashed += 1) {
         vault.verifySecret(presented.id, presented.secret, undefined);
       }

@@ -23,7 +23,10 @@ export const newKeySchema = Type.Object(
     corsOrigins: Type.Optional(list(300, 100)),
     impersonationUser: Type.Optional(text(256)),
     customData: Type.Optional(
-      Type.Record(text(100), Type.String({ maxLength: 2000 }), { maxProperties: 50 }),
+      Type.Record(text(100), Type.String({ maxLength: 2000 }), {
+        maxProperties: 50,
+        additionalProperties: false,
+      }),
     ),
     customDataInToken: Type.Optional(Type.Array(text(100), { maxItems: 50, uniqueItems: true })),
     claims: Type.Optional(

@@ -1,6 +1,6 @@
 /** What an instance does all the time beside answering: it follows the store, and writes down what has come together. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Deployment, readDeployment } from './deployment.ts';
+import { readDeployment } from './deployment.ts';
 import type { KeyUsage } from './key-usage.ts';
 import type { Records } from './records.ts';
 import type { RevocationLog } from './revocation-log.ts';
@@ -50,24 +50,24 @@ export async function follow(
     .catch((error: unknown) => logger.warn({ err: error }, 'the last uses of keys could not be written'));
 }
 
-/** Waits for a deployment to be made on a store that has none: `keyturn init` does. Undefined where `stop` came first. */
+/** Waits for a deployment to be made on a store that has none, as `keyturn init` does, and then serves it. */
 export async function awaitDeployment(
   { records, vault, logger }: { records: Records; vault: Vault; logger: Log },
+  serve: (epoch: string) => Promise<void>,
   stop: AbortSignal,
-): Promise<Deployment | undefined> {
+): Promise<void> {
   logger.warn(
     'the store holds no deployment: run "keyturn init" once; until then everything is answered with 503',
   );
   while (!stop.aborted) {
     try {
       const deployment = await readDeployment(records, vault);
-      if (deployment !== undefined) return deployment;
+      if (deployment !== undefined) return await serve(deployment.epoch);
     } catch (error) {
-      logger.error({ err: error }, 'the deployment cannot be read');
+      logger.error({ err: error }, 'the deployment cannot be served yet');
     }
     await pause(stop);
   }
-  return undefined;
 }
 
 async function pause(stop: AbortSignal): Promise<void> {

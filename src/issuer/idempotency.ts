@@ -14,37 +14,65 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** What the store holds once a deed is done, and not before: a text in a record. */
+export interface Evidence {
+  readonly record: string;
+  readonly holds: string;
+}
+
+/** Leaves the answer to be, before the deed is done: a process that dies in between takes no secret with it. */
+export type Prepare = (answer: Answer, evidence: Evidence) => Promise<void>;
+
 export interface Idempotency {
   /**
    * Does the deed, or answers what was answered when it was done.
    *
    * @param caller whose keys these are: others' do not meet them
    * @param request what must be the same: method, address and body
-   * @throws {Problem} `idempotency_key_reused` for another request; `conflict` while, or where, the outcome is unknown
+   * @throws {Problem} `idempotency_key_reused` for another request; `idempotency_outcome_unknown` while one is under way,
+   *   and for a while after it broke off
    */
-  once(caller: string, key: string, request: string, deed: () => Promise<Answer>): Promise<Answer>;
+  once(
+    caller: string,
+    key: string,
+    request: string,
+    deed: (prepare: Prepare) => Promise<Answer>,
+  ): Promise<Answer>;
 }
 
 interface Deed {
   /** SHA-256 of the request. */
   readonly request: string;
-  /** The sealed answer; absent while it is being done. */
+  /** When it was begun; milliseconds since the epoch. */
+  readonly at: number;
+  /** The sealed answer. */
   readonly answer?: string;
+  /** Present until the deed is known to be done. */
+  readonly evidence?: Evidence;
 }
 
-/** Milliseconds. */
+/** Milliseconds that an answer is kept. */
 const retention = 86_400_000;
+/** Milliseconds after which a deed that left no trace counts as broken off, and may be begun again. */
+const patience = 30_000;
 
 export function createIdempotency(records: Records, vault: Vault, clock: Clock): Idempotency {
   return {
     async once(caller, key, request, deed) {
       const name = `idempotency/${digest(`${caller}\n${key}`)}`;
-      const fingerprint = digest(request);
+      const begun: Deed = { request: digest(request), at: clock() };
       const expiresAt = clock() + retention;
-      if (!(await records.create(name, { request: fingerprint } satisfies Deed, { expiresAt }))) {
-        return recall(await records.get<Deed>(name), fingerprint, name, vault);
-      }
-      return perform(name, fingerprint, expiresAt, deed, records, vault);
+      const perform = () => performDeed(name, begun, expiresAt, deed, records, vault);
+      if (await records.create(name, begun, { expiresAt })) return perform();
+      const stored = await records.get<Deed>(name);
+      if (stored !== undefined && stored.value.request !== begun.request)
+        throw new Problem('idempotency_key_reused');
+      const answer = stored === undefined ? undefined : await recall(stored.value, name, records, vault);
+      if (answer !== undefined) return answer;
+      if (stored === undefined || clock() - stored.value.at < patience)
+        throw new Problem('idempotency_outcome_unknown');
+      if ((await records.replace(name, stored, begun, { expiresAt })) !== undefined) return perform();
+      throw new Problem('idempotency_outcome_unknown');
     },
   };
 }
@@ -53,45 +81,48 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('base64url');
 }
 
+/** The answer of a deed that is done. */
 async function recall(
-  stored: { value: Deed } | undefined,
-  fingerprint: string,
+  { answer, evidence }: Deed,
   name: string,
+  records: Records,
   vault: Vault,
-): Promise<Answer> {
-  const deed = stored?.value;
-  if (deed !== undefined && deed.request !== fingerprint) throw new Problem('idempotency_key_reused');
-  if (deed?.answer === undefined) {
-    throw new Problem(
-      'conflict',
-      'A request with this Idempotency-Key is under way, or broke off: look what became of it.',
-    );
+): Promise<Answer | undefined> {
+  if (answer === undefined) return undefined;
+  if (evidence !== undefined) {
+    const proof = await records.get(evidence.record);
+    if (proof?.text.includes(evidence.holds) !== true) return undefined;
   }
-  return JSON.parse(vault.unseal(deed.answer, name)) as Answer;
+  return JSON.parse(vault.unseal(answer, name)) as Answer;
 }
 
-/** A deed that was refused may be tried again under the same key; one whose outcome is unknown may not. */
-async function perform(
+/** A deed that was refused may be tried again at once; one whose outcome is unknown leaves what it had prepared. */
+async function performDeed(
   name: string,
-  fingerprint: string,
+  begun: Deed,
   expiresAt: number,
-  deed: () => Promise<Answer>,
+  deed: (prepare: Prepare) => Promise<Answer>,
   records: Records,
   vault: Vault,
 ): Promise<Answer> {
-  const forget = async () => {
+  const write = async (answer: Answer, evidence?: Evidence): Promise<void> => {
     const stored = await records.get<Deed>(name);
-    if (stored !== undefined) await records.remove(name, stored);
+    const sealed: Deed = {
+      ...begun,
+      answer: vault.seal(JSON.stringify(answer), name),
+      ...(evidence && { evidence }),
+    };
+    if (stored !== undefined) await records.replace(name, stored, sealed, { expiresAt });
   };
-  let answer: Answer;
   try {
-    answer = await deed();
+    const answer = await deed(write);
+    await write(answer);
+    return answer;
   } catch (error) {
-    if (error instanceof Problem && error.status < 500) await forget();
+    if (error instanceof Problem && error.status < 500) {
+      const stored = await records.get<Deed>(name);
+      if (stored !== undefined) await records.remove(name, stored);
+    }
     throw error;
   }
-  const stored = await records.get<Deed>(name);
-  const done: Deed = { request: fingerprint, answer: vault.seal(JSON.stringify(answer), name) };
-  if (stored !== undefined) await records.replace(name, stored, done, { expiresAt });
-  return answer;
 }

@@ -62,7 +62,7 @@ async function startClock(
   const announce = () =>
     audit.record({
       actor: { clientId: key.id, address, requestId: '' },
-      action: 'key.rotation.first-use',
+      action: 'key.rotation.first-used',
       target: `key/${key.id}`,
       outcome: 'done',
     });

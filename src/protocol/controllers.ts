@@ -4,7 +4,7 @@
 export const anyController = '*';
 
 /** The entry that allows every GraphQL endpoint. It is the only pattern there is. */
-export const anyGraphqlEndpoint = 'GraphQL:*';
+const anyGraphqlEndpoint = 'GraphQL:*';
 
 /**
  * Reads a list of controllers: an array, or Sitecore's text, separated by semicolons and line breaks around them.

@@ -37,6 +37,7 @@ export type ProblemCode =
   | 'conflict'
   | 'precondition_failed'
   | 'idempotency_key_reused'
+  | 'idempotency_outcome_unknown'
   | 'role_not_allowed'
   | 'key_invalid'
   | 'payload_too_large'
@@ -173,6 +174,12 @@ export const problems: Record<ProblemCode, ErrorRow> = {
     title: 'The resource has changed since it was read',
     detail: 'Read it again, and send the ETag of that answer as If-Match.',
     log: 'the resource has changed since the caller read it',
+  },
+  idempotency_outcome_unknown: {
+    status: 409,
+    title: 'A request with this Idempotency-Key is under way, or broke off',
+    detail: 'Send it again, with the same key, in half a minute.',
+    log: 'a request with this idempotency key is under way, or broke off',
   },
   idempotency_key_reused: {
     status: 422,

@@ -35,4 +35,4 @@ export function allowsOrigin(list: ReadonlySet<string>, header: string): boolean
 }
 
 /** Scheme, host and port, and nothing that a URL parser would forgive or drop: white space, userinfo, a path, `*`. */
-const originShape = /^https?:\/\/(?:[^\s/?#@\\:[\]*%]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
+const originShape = /^https?:\/\/(?:[^\s\p{Cc}/?#@\\:[\]*%]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/iu;

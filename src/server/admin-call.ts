@@ -1,6 +1,6 @@
 /** The doorway of the admin API: a request becomes a typed call, its answer JSON; what is refused is audited. */
 import type { Actor, Audit } from '../issuer/audit.ts';
-import type { Answer, Idempotency } from '../issuer/idempotency.ts';
+import type { Answer, Idempotency, Prepare } from '../issuer/idempotency.ts';
 import { grantedAccess } from '../middleware/koa.ts';
 import { Problem } from '../protocol/errors.ts';
 import type { AppContext, AppMiddleware } from './context.ts';
@@ -16,6 +16,8 @@ export interface AdminCall {
   /** The scopes of the caller's token. */
   readonly scopes: ReadonlySet<string>;
   readonly ifMatch: string | undefined;
+  /** For an answer that holds a secret: called before the deed is done. */
+  readonly prepare: Prepare;
 }
 
 export type AdminAction = (call: AdminCall) => Promise<Answer>;
@@ -26,24 +28,28 @@ export function createAdminEndpoint(idempotency: Idempotency): (action: AdminAct
     const caller = callerOf(ctx);
     const text = await readAdminBody(ctx);
     const { address, requestId } = ctx.state;
-    const call: AdminCall = {
+    const call = (prepare: Prepare): AdminCall => ({
       parameters: ctx.params,
       querystring: ctx.querystring,
       body: text === '' ? {} : parseJsonObject(text),
       actor: { ...caller.actor, address, requestId },
       scopes: caller.scopes,
       ifMatch: ctx.req.headers['if-match'],
-    };
+      prepare,
+    });
     const key = ctx.method === 'POST' ? readIdempotencyKey(ctx) : undefined;
     const answer =
       key === undefined
-        ? await action(call)
-        : await idempotency.once(caller.actor.clientId, key, `${ctx.method} ${ctx.url}\n${text}`, () =>
-            action(call),
+        ? await action(call(prepareNothing))
+        : await idempotency.once(caller.actor.clientId, key, `${ctx.method} ${ctx.url}\n${text}`, prepare =>
+            action(call(prepare)),
           );
     send(ctx, answer);
   };
 }
+
+/** Without an Idempotency-Key nobody will ask for the answer again. */
+const prepareNothing: Prepare = async () => undefined;
 
 /** JSON with a status; never kept by any cache. */
 export function jsonAnswer(status: number, body: object, headers: Record<string, string> = {}): Answer {
@@ -77,7 +83,9 @@ export function createRefusalAudit({ audit, mayRecord, onFailure }: RefusalAudit
         await record(ctx, error.code);
       throw error;
     }
-    if (ctx.state.decision?.allowed === false) await record(ctx, ctx.state.decision.code);
+    const { decision } = ctx.state;
+    if (decision?.allowed === false && decision.code !== 'revocation_state_stale')
+      await record(ctx, decision.code);
   };
 }
 

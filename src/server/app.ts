@@ -6,7 +6,6 @@ import type { Guard } from '../access/guard.ts';
 import type { Collections } from '../gateway/collections.ts';
 import type { Exchange } from '../issuer/exchange.ts';
 import type { Revoker } from '../issuer/revoke.ts';
-import type { Throttle } from '../issuer/throttle.ts';
 import { createKoaGuard } from '../middleware/koa.ts';
 import { Problem } from '../protocol/errors.ts';
 import { createClientAddress } from './client-address.ts';
@@ -30,7 +29,6 @@ export interface AppServices extends AdminServices {
   readonly exchange: Exchange;
   readonly revoker: Revoker;
   readonly collections: Collections;
-  readonly throttle: Throttle;
   readonly logger: Logger;
   /** Resolves with what keeps the service from working, if anything does. */
   readonly readiness: () => Promise<string | undefined>;

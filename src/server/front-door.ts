@@ -7,7 +7,7 @@ import type { Middleware } from 'koa';
 import { Problem } from '../protocol/errors.ts';
 
 /** Header fields that a request may have. */
-export const mostHeaders = 100;
+const mostHeaders = 100;
 
 export function createFrontDoor(): Middleware {
   return (ctx, next) => {

@@ -71,7 +71,8 @@ function createCluster(target: RedisTarget): Cluster {
   return new Cluster([...target.hosts], {
     redisOptions: nodeOptions(target),
     scaleReads: 'master',
-    enableAutoPipelining: true,
+    // Not in a Cluster: where slots move while commands gather, ioredis rejects a promise that nobody can hear.
+    enableAutoPipelining: false,
     enableOfflineQueue: false,
     clusterRetryStrategy: retryDelay,
     slotsRefreshTimeout: 1000,

@@ -2,7 +2,6 @@
  * The connection to Redis: commands with a deadline, whose every failure is StoreUnavailable. Nothing waits
  * for a connection, and nothing is sent twice that might have been done.
  */
-import { Cluster } from 'ioredis';
 import { connectRedis, messageOf, unavailable, type RedisClient } from './redis-connect.ts';
 import type { Script } from './redis-scripts.ts';
 import { StoreUnavailable } from './store.ts';
@@ -65,22 +64,7 @@ function reasonOf(error: unknown, lastError: unknown): unknown {
 }
 
 async function send(client: RedisClient, name: string, args: Arguments): Promise<unknown> {
-  try {
-    return await client.call(name, ...args);
-  } catch (error) {
-    if (!(client instanceof Cluster) || !redirected.test(messageOf(error))) throw error;
-    return sendAlone(client, name, args);
-  }
-}
-
-/** The node did nothing and named another. The client goes there by itself, but not for one of many in a pipeline. */
-const redirected = /^(?:MOVED|ASK|TRYAGAIN) /;
-
-async function sendAlone(client: Cluster, name: string, args: Arguments): Promise<unknown> {
-  const results = await client.pipeline([['call', name, ...args]]).exec();
-  const [error, reply] = results?.[0] ?? [new Error('there was no answer')];
-  if (error) throw error;
-  return reply;
+  return client.call(name, ...args);
 }
 
 async function runScript(client: RedisClient, script: Script, args: Arguments): Promise<unknown> {

@@ -23,7 +23,7 @@ beforeEach(async () => {
   directory = await mkdtemp(path.join(tmpdir(), 'keyturn-audit-'));
   store = await openStore({ dataDir: directory, clock, onWarning: () => undefined });
   records = createRecords(store, vault);
-  audit = createAudit(records, clock);
+  audit = createAudit(records, clock, async () => undefined);
 });
 
 afterEach(async () => {
@@ -94,7 +94,11 @@ describe('the chain', () => {
   });
 
   it('is one, whoever writes: many at once, on several instances', async () => {
-    const others = [audit, createAudit(records, clock), createAudit(records, clock)];
+    const others = [
+      audit,
+      createAudit(records, clock, async () => undefined),
+      createAudit(records, clock, async () => undefined),
+    ];
     await Promise.all(others.map(other => Promise.all([1, 2, 3, 4, 5].map(() => write(1, other)))));
     expect(await audit.verify()).toMatchObject({ entries: 15, faults: [] });
   });
@@ -104,7 +108,10 @@ describe('the chain', () => {
     const old = await textOf('audit-head');
     await write(2);
     await overwrite('audit-head', old);
-    await write(1, createAudit(records, clock));
+    await write(
+      1,
+      createAudit(records, clock, async () => undefined),
+    );
     expect(await audit.verify()).toMatchObject({ entries: 5, faults: [] });
   });
 
@@ -285,10 +292,14 @@ describe('a deed under audit', () => {
           : records.create(name, ...rest),
     };
     let isDone = false;
-    const deed = underAudit(createAudit(refusing, clock), what, async announce => {
-      await announce(1, 2);
-      isDone = true;
-    });
+    const deed = underAudit(
+      createAudit(refusing, clock, async () => undefined),
+      what,
+      async announce => {
+        await announce(1, 2);
+        isDone = true;
+      },
+    );
     await expect(deed).rejects.toThrow(StoreUnavailable);
     expect(isDone).toBe(false);
     expect(await outcomes()).toEqual([]);
@@ -301,7 +312,7 @@ describe('a deed under audit', () => {
       create: (name, ...rest) =>
         isFull ? Promise.reject(new StoreUnavailable('full')) : records.create(name, ...rest),
     };
-    const own = createAudit(moody, clock);
+    const own = createAudit(moody, clock, async () => undefined);
     const [first, second] = await Promise.allSettled([write(1, own), write(1, own)]);
     expect([first.status, second.status]).toEqual(['rejected', 'rejected']);
     isFull = false;

@@ -36,7 +36,7 @@ export class TestClock {
   readonly now = (): number => Date.now() + this.#offset;
 
   advance(seconds: number): void {
-    this.#offset += seconds * 1000;
+    this.#offset += Math.round(seconds * 1000);
   }
 }
 
@@ -95,7 +95,7 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
     return (await response.json()) as Awaited<ReturnType<TestService['createKey']>>;
   };
   const sampleKey =
-    service.welcome?.sampleKey ?? (options.redisUrl === undefined ? '' : (await createKey({})).apiKey);
+    service.welcome?.sampleKey ?? (ownerKey === undefined ? '' : (await createKey({})).apiKey);
   return {
     url,
     port: service.port,

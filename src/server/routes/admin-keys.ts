@@ -3,8 +3,8 @@ import { type Static, Type } from 'typebox';
 import type { Catalogue } from '../../config/catalogue.ts';
 import { accountName, type Accounts, isAccountName } from '../../issuer/accounts.ts';
 import { type ApiKey, type KeyStatus, presentKey } from '../../issuer/api-key.ts';
-import type { ApiKeys } from '../../issuer/api-keys.ts';
-import { type Actor, type Audit, underAudit } from '../../issuer/audit.ts';
+import { type ApiKeys, type CreatedKey, evidenceOf } from '../../issuer/api-keys.ts';
+import { type Audit, underAudit } from '../../issuer/audit.ts';
 import { checkNewKey, newKeySchema } from '../../issuer/check-key.ts';
 import type { Answer } from '../../issuer/idempotency.ts';
 import {
@@ -52,7 +52,7 @@ const checkQuery = compileSchema(
       limit: Type.Optional(Type.String({ pattern: '^([1-9]|[1-9][0-9]|100)$' })),
       feature: Type.Optional(Type.String({ maxLength: 100, pattern: '^[^\\p{Cc}\\p{Cs}]+$' })),
       owner: Type.Optional(accountName),
-      status: Type.Optional(Type.Union(statuses.map(status => Type.Literal(status)))),
+      status: Type.Optional(Type.Enum([...statuses])),
       q: Type.Optional(Type.String({ maxLength: 200 })),
     },
     { additionalProperties: false },
@@ -67,24 +67,17 @@ export function createAdminKeys(options: AdminKeysOptions) {
     now: clock(),
   });
   return {
-    create: (async ({ body, actor }) => {
+    create: (async ({ body, actor, prepare }) => {
       const fields = checkNewKey(checkBody(body), rules());
       const owner = fields.owner ?? actor.account ?? '';
       await requireAccount(owner, options.accounts);
       const what = { actor, action: 'key.create', target: '' };
-      const { key, apiKey } = await apiKeys.create({ ...fields, owner }, made =>
-        audit.record({
-          ...what,
-          target: `key/${made.id}`,
-          outcome: 'done',
-          after: presentKey(made, clock()),
-        }),
-      );
-      return jsonAnswer(
-        201,
-        { key: presentKey(key, clock()), apiKey },
-        { Location: `/admin/keys/${key.id}` },
-      );
+      const created = await apiKeys.create({ ...fields, owner }, async made => {
+        const target = `key/${made.key.id}`;
+        await audit.record({ ...what, target, outcome: 'done', after: presentKey(made.key, clock()) });
+        await prepare(newKeyAnswer(made, clock()), evidenceOf(made.key));
+      });
+      return newKeyAnswer(created, clock());
     }) satisfies AdminAction,
 
     list: (async ({ querystring }) => {
@@ -146,6 +139,10 @@ export function createAdminKeys(options: AdminKeysOptions) {
   };
 }
 
+function newKeyAnswer({ key, apiKey }: CreatedKey, now: number): Answer {
+  return jsonAnswer(201, { key: presentKey(key, now), apiKey }, { Location: `/admin/keys/${key.id}` });
+}
+
 async function showKey(stored: Stored<ApiKey>, { usage, clock }: AdminKeysOptions): Promise<Answer> {
   const [uses] = await usage.read([stored.value.id]);
   return jsonAnswer(200, presentKey(stored.value, clock(), uses), { ETag: etagOf(stored) });
@@ -194,23 +191,26 @@ async function requireRotator(
 
 async function rotate(
   id: string,
-  { body, actor }: { body: Readonly<Record<string, unknown>>; actor: Actor },
+  { body, actor, prepare }: Pick<AdminCall, 'body' | 'actor' | 'prepare'>,
   { apiKeys, audit, clock }: AdminKeysOptions,
 ): Promise<Answer> {
   const request: Static<typeof rotationSchema> = checkRotation(body);
-  let apiKey = '';
+  let made: ReturnType<ApiKeys['makeSecret']> | undefined;
   const change = (key: ApiKey): ApiKey => {
-    const made = apiKeys.makeSecret(key);
-    apiKey = made.apiKey;
+    made ??= apiKeys.makeSecret(key);
     return startRotation(key, request, made.secret, clock());
   };
+  const answerFor = (key: ApiKey) => jsonAnswer(201, { key: presentKey(key, clock()), apiKey: made?.apiKey });
   const { value } = await underAudit(
     audit,
     { actor, action: `key.rotation.${request.mode}`, target: `key/${id}` },
     announce =>
       apiKeys.change(id, change, {
-        announce: (before, after) => announce(presentKey(before, clock()), presentKey(after, clock())),
+        async announce(before, after) {
+          await announce(presentKey(before, clock()), presentKey(after, clock()));
+          await prepare(answerFor(after), evidenceOf(after));
+        },
       }),
   );
-  return jsonAnswer(201, { key: presentKey(value, clock()), apiKey });
+  return answerFor(value);
 }

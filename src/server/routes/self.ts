@@ -1,7 +1,7 @@
 /** Who a key is, by itself: HTTP Basic with the key, or a Bearer token of its own. A rotation script needs no admin. */
-import type { KeyAuthenticator } from '../../issuer/authenticate-key.ts';
-import { unusableBecause } from '../../issuer/authenticate-key.ts';
+import { type KeyAuthenticator, unusableBecause } from '../../issuer/authenticate-key.ts';
 import type { SettleUse } from '../../issuer/settle-use.ts';
+import type { Throttle } from '../../issuer/throttle.ts';
 import { parseBasic } from '../../protocol/authorization.ts';
 import { Problem } from '../../protocol/errors.ts';
 import { parseGuid } from '../../protocol/guid.ts';
@@ -12,42 +12,54 @@ import type { AppMiddleware } from '../context.ts';
 export interface SelfGuardOptions {
   readonly authenticator: KeyAuthenticator;
   readonly settleUse: SettleUse;
+  readonly throttle: Throttle;
   readonly clock: Clock;
   /** The guard for callers with a token. */
   readonly guarded: AppMiddleware;
 }
 
-export function createSelfGuard({
-  authenticator,
-  settleUse,
-  clock,
-  guarded,
-}: SelfGuardOptions): AppMiddleware {
+export function createSelfGuard(options: SelfGuardOptions): AppMiddleware {
   return async (ctx, next) => {
-    const basic = parseBasic(ctx.req.headers.authorization);
-    if (basic.kind === 'none') return guarded(ctx, next);
-    const authenticated = basic.kind === 'basic' ? await authenticator.authenticate(basic.secret) : undefined;
-    if (authenticated === undefined || (basic.kind === 'basic' && !isOwnName(basic.id, authenticated.key.id)))
-      throw invalid();
-    const reason = unusableBecause(authenticated.key, clock());
-    if (reason !== undefined) throw invalid(reason);
-    const { origin } = ctx.req.headers;
-    if (origin !== undefined && !allowsOrigin(new Set(authenticated.key.corsOrigins), origin)) {
-      throw new Problem('origin_not_allowed');
-    }
-    const settled = await settleUse(
-      authenticated,
-      basic.kind === 'basic' ? basic.secret : '',
-      ctx.state.address,
-    );
-    if (settled === undefined) throw invalid();
-    ctx.state.self = settled.key.id;
+    const { authorization, origin } = ctx.req.headers;
+    const basic = parseBasic(authorization);
+    if (basic.kind === 'none') return options.guarded(ctx, next);
+    const credentials = basic.kind === 'basic' ? basic : { id: '', secret: '' };
+    ctx.state.self = await identifyKey(credentials, origin, ctx.state.address, options);
     return next();
   };
 }
 
+/** The id of the key, which may be used now, from where it is used. */
+async function identifyKey(
+  { id, secret }: { id: string; secret: string },
+  origin: string | undefined,
+  address: string,
+  { authenticator, settleUse, throttle, clock }: SelfGuardOptions,
+): Promise<string> {
+  const authenticated = await authenticator.authenticate(secret);
+  if (authenticated === undefined || !isOwnName(id, authenticated.key.id))
+    throw refuseStranger(address, throttle);
+  const { key } = authenticated;
+  const reason = unusableBecause(key, clock());
+  if (reason !== undefined) throw invalid(reason);
+  if (!(key.doors ?? ['token']).includes('token')) throw invalid('The API key was made for other doors.');
+  if (origin !== undefined && !allowsOrigin(new Set(key.corsOrigins), origin))
+    throw new Problem('origin_not_allowed');
+  const settled = await settleUse(authenticated, secret, address);
+  if (settled === undefined) throw invalid();
+  return settled.key.id;
+}
+
 function isOwnName(named: string, id: string): boolean {
   return named === '' || parseGuid(named) === id;
+}
+
+/** As at the token endpoint: failures are counted by address, and slowed down. */
+function refuseStranger(address: string, throttle: Throttle): Problem {
+  const seconds = throttle.wait(address);
+  throttle.fail(address);
+  if (seconds === 0) return invalid();
+  return new Problem('too_many_requests', undefined, { headers: { 'Retry-After': String(seconds) } });
 }
 
 function invalid(reason?: string): Problem {
