@@ -119,7 +119,7 @@ describe('oauth4webapi', () => {
     const other = await startService();
     const foreign = await other.token(other.sampleKey);
     await other.stop();
-    for (const text of [foreign, 'a-text']) {
+    for (const text of [foreign, 'a-text', 'no.such.token']) {
       await expect(revoke(text, client, oauth.ClientSecretPost(apiKey))).resolves.toBeUndefined();
     }
   });

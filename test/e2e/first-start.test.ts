@@ -193,7 +193,8 @@ describe('a start that cannot be', () => {
     const squatter = createServer().listen(0, '127.0.0.1');
     await until('the port is taken', () => squatter.listening);
     const { port } = squatter.address() as AddressInfo;
-    const ended = await serveInVain({ KEYTURN_DATA_DIR: newDirectory(), KEYTURN_PORT: String(port) });
+    const directory = newDirectory();
+    const ended = await serveInVain({ KEYTURN_DATA_DIR: directory, KEYTURN_PORT: String(port) });
     squatter.close();
     expect(ended.code).toBe(1);
     expect(ended.stderr).toMatch(
@@ -202,6 +203,10 @@ describe('a start that cannot be', () => {
       ),
     );
     expect(ended.stdout).not.toContain('kt_');
+    // The start that failed has made no keys that nobody has seen.
+    const serving = await serveCli({ KEYTURN_DATA_DIR: directory });
+    await stopServing(serving);
+    expect(new Set(serving.stdout.match(/kt_[0-9A-Za-z_]+/g)).size).toBe(2);
   });
 
   it('reports every wrong setting at once, and ends with 78', { timeout: patience }, async () => {

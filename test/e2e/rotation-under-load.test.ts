@@ -187,6 +187,14 @@ describe('a rotation under load', () => {
     },
   );
 
+  test('a key that one instance made works on the other at once', { timeout: patience }, async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const { apiKey } = await first.createKey({});
+      const { status, token = '' } = await exchange(ports[1], apiKey);
+      expect([status, await call(ports[0], token), await call(ports[1], token)]).toEqual([200, 200, 200]);
+    }
+  });
+
   test(
     'now: when the call returns, the old secret is dead on both instances',
     { timeout: patience },
