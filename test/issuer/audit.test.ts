@@ -305,6 +305,12 @@ describe('a deed under audit', () => {
     expect(await outcomes()).toEqual([]);
   });
 
+  it('is not announced into a store that is another deployment by now', async () => {
+    const refuse = () => Promise.reject(new StoreUnavailable('another store'));
+    await expect(write(1, createAudit(records, clock, refuse))).rejects.toThrow('another store');
+    expect(await outcomes()).toEqual([]);
+  });
+
   it('goes on once the audit can be written again', async () => {
     let isFull = true;
     const moody: Records = {

@@ -275,7 +275,7 @@ describeOnEachStore('the audit', store => {
       const written = await since(seq);
       expect(written.map(({ action }) => action)).toEqual([
         'key.rotation.first-use',
-        'key.rotation.first-use',
+        'key.rotation.first-used',
         'token.revoke',
         'key.revoke',
       ]);
@@ -495,7 +495,7 @@ describeOnEachStore('the audit', store => {
   });
 });
 
-describe('where the audit cannot be written', () => {
+describe('what is in the store', () => {
   let redis: RedisServer;
   let service: TestService;
   let inspector: Redis;
@@ -529,62 +529,99 @@ describe('where the audit cannot be written', () => {
     return () => inspector.del(name);
   }
 
-  test('nothing is changed: 503, and the same call works later', { timeout: 60_000 }, async () => {
-    const { key, apiKey } = await service.createKey({});
-    const rotating = await service.createKey({});
-    await service.admin('POST', `/admin/keys/${rotating.key.id}/rotations`, { mode: 'first-use' });
-    const draft = await service.createKey({ draft: true });
-    const disabled = await service.createKey({});
-    await service.admin('POST', `/admin/keys/${disabled.key.id}/disable`);
-    await service.admin('POST', '/admin/accounts', { id: 'alice' });
-    await service.admin('POST', '/admin/accounts/alice/access-key');
-    await service.admin('POST', '/admin/accounts', { id: 'bob', role: 'owner' });
-    const token = await service.token(apiKey);
-    const oauthRevoke = (text: string) =>
-      fetch(`http://127.0.0.1:${service.port}/oauth/revoke`, {
-        method: 'POST',
-        body: new URLSearchParams({ token: text }),
-      });
-    const admin = (method: string, path: string, body?: object) => () =>
-      service.admin(method, `/admin/${path}`, body);
-    const pending = await service.createKey({});
-    const rotated = await service.admin('POST', `/admin/keys/${pending.key.id}/rotations`, {
-      mode: 'first-use',
-    });
-    const { apiKey: unused } = (await rotated.json()) as { apiKey: string };
-    const deeds: [string, () => Promise<Response>][] = [
-      ['create', admin('POST', 'keys', { name: 'New', feature: 'connections' })],
-      ['narrow', admin('PATCH', `keys/${key.id}`, { allowedControllers: [] })],
-      ['publish', admin('POST', `keys/${draft.key.id}/publish`)],
-      ['enable', admin('POST', `keys/${disabled.key.id}/enable`)],
-      ['rotate', admin('POST', `keys/${key.id}/rotations`, { mode: 'now' })],
-      ['disable', admin('POST', `keys/${key.id}/disable`)],
-      ['cancel', admin('DELETE', `keys/${rotating.key.id}/rotations/current`)],
-      ['first use', () => service.exchange(unused)],
-      ['make an account', admin('POST', 'accounts', { id: 'carol', role: 'owner' })],
-      ['change an account', admin('PATCH', 'accounts/bob', { role: 'member' })],
-      ['make an access key', admin('POST', 'accounts/alice/access-key')],
-      ['take an access key', admin('DELETE', 'accounts/alice/access-key')],
-      ['delete an account', admin('DELETE', 'accounts/alice')],
-      ['revoke a token', () => oauthRevoke(token)],
-      ['revoke', admin('POST', `keys/${key.id}/revoke`)],
-      ['revoke by its holder', () => oauthRevoke(rotating.apiKey)],
-      ['delete', admin('DELETE', `keys/${key.id}`)],
-    ];
-    const unblock = await block();
-    for (const [name, deed] of deeds) {
-      const before = await dump();
-      const answer = await deed();
-      expect([name, answer.status]).toEqual([name, 503]);
-      expect(answer.headers.get('retry-after')).not.toBeNull();
-      expect(await answer.text()).not.toMatch(/kt_|redis|127\.0\.0\.1|audit/i);
-      expect([name, await dump()]).toEqual([name, before]);
+  test('does not change by reading, whatever is read', async () => {
+    const { key } = await service.createKey({});
+    const token = await service.token(service.ownerKey);
+    const before = await dump();
+    for (const path of [
+      '/admin/keys',
+      `/admin/keys/${key.id}`,
+      '/admin/keys?q=x&status=active',
+      '/admin/accounts',
+      '/admin/accounts/owner',
+      '/admin/audit',
+      '/admin/audit/verification',
+      '/admin/features',
+      '/admin/controllers',
+      '/admin/signing-keys',
+      '/admin/peppers',
+      '/.well-known/jwks.json',
+      '/livez',
+      '/readyz',
+      `/admin/keys/${key.id}/revoke`,
+      `/admin/keys/${key.id}/rotations`,
+    ]) {
+      for (const method of ['GET', 'HEAD']) {
+        const answer = await fetch(`http://127.0.0.1:${service.port}${path}`, {
+          method,
+          headers: { authorization: `Bearer ${token}` },
+        });
+        expect([200, 405]).toContain(answer.status);
+      }
     }
-    // A refusal stands, and reading goes on.
-    expect((await fetch(`http://127.0.0.1:${service.port}/admin/keys`)).status).toBe(401);
-    expect((await service.exchange(apiKey)).status).toBe(200);
-    expect((await service.admin('GET', '/admin/keys')).status).toBe(200);
-    await unblock();
-    for (const [name, deed] of deeds) expect([name, (await deed()).ok]).toEqual([name, true]);
+    expect(await dump()).toEqual(before);
   });
+
+  test(
+    'does not change where the audit cannot be written: 503, and the same call works later',
+    { timeout: 60_000 },
+    async () => {
+      const { key, apiKey } = await service.createKey({});
+      const rotating = await service.createKey({});
+      await service.admin('POST', `/admin/keys/${rotating.key.id}/rotations`, { mode: 'first-use' });
+      const draft = await service.createKey({ draft: true });
+      const disabled = await service.createKey({});
+      await service.admin('POST', `/admin/keys/${disabled.key.id}/disable`);
+      await service.admin('POST', '/admin/accounts', { id: 'alice' });
+      await service.admin('POST', '/admin/accounts/alice/access-key');
+      await service.admin('POST', '/admin/accounts', { id: 'bob', role: 'owner' });
+      const token = await service.token(apiKey);
+      const oauthRevoke = (text: string) =>
+        fetch(`http://127.0.0.1:${service.port}/oauth/revoke`, {
+          method: 'POST',
+          body: new URLSearchParams({ token: text }),
+        });
+      const admin = (method: string, path: string, body?: object) => () =>
+        service.admin(method, `/admin/${path}`, body);
+      const pending = await service.createKey({});
+      const rotated = await service.admin('POST', `/admin/keys/${pending.key.id}/rotations`, {
+        mode: 'first-use',
+      });
+      const { apiKey: unused } = (await rotated.json()) as { apiKey: string };
+      const deeds: [string, () => Promise<Response>][] = [
+        ['create', admin('POST', 'keys', { name: 'New', feature: 'connections' })],
+        ['narrow', admin('PATCH', `keys/${key.id}`, { allowedControllers: [] })],
+        ['publish', admin('POST', `keys/${draft.key.id}/publish`)],
+        ['enable', admin('POST', `keys/${disabled.key.id}/enable`)],
+        ['rotate', admin('POST', `keys/${key.id}/rotations`, { mode: 'now' })],
+        ['disable', admin('POST', `keys/${key.id}/disable`)],
+        ['cancel', admin('DELETE', `keys/${rotating.key.id}/rotations/current`)],
+        ['first use', () => service.exchange(unused)],
+        ['make an account', admin('POST', 'accounts', { id: 'carol', role: 'owner' })],
+        ['change an account', admin('PATCH', 'accounts/bob', { role: 'member' })],
+        ['make an access key', admin('POST', 'accounts/alice/access-key')],
+        ['take an access key', admin('DELETE', 'accounts/alice/access-key')],
+        ['delete an account', admin('DELETE', 'accounts/alice')],
+        ['revoke a token', () => oauthRevoke(token)],
+        ['revoke', admin('POST', `keys/${key.id}/revoke`)],
+        ['revoke by its holder', () => oauthRevoke(rotating.apiKey)],
+        ['delete', admin('DELETE', `keys/${key.id}`)],
+      ];
+      const unblock = await block();
+      for (const [name, deed] of deeds) {
+        const before = await dump();
+        const answer = await deed();
+        expect([name, answer.status]).toEqual([name, 503]);
+        expect(answer.headers.get('retry-after')).not.toBeNull();
+        expect(await answer.text()).not.toMatch(/kt_|redis|127\.0\.0\.1|audit/i);
+        expect([name, await dump()]).toEqual([name, before]);
+      }
+      // A refusal stands, and reading goes on.
+      expect((await fetch(`http://127.0.0.1:${service.port}/admin/keys`)).status).toBe(401);
+      expect((await service.exchange(apiKey)).status).toBe(200);
+      expect((await service.admin('GET', '/admin/keys')).status).toBe(200);
+      await unblock();
+      for (const [name, deed] of deeds) expect([name, (await deed()).ok]).toEqual([name, true]);
+    },
+  );
 });
