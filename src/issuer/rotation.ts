@@ -23,8 +23,11 @@ export type RotationRequest = Static<typeof rotationSchema>;
 /** Seconds that an old secret has left, where the request does not say. */
 const standardGrace = 86_400;
 
-/** @throws {Problem} `conflict` where a rotation is under way, or the key is not one that can be used */
-export function startRotation(key: ApiKey, request: RotationRequest, secret: KeySecret, now: number): ApiKey {
+/**
+ * @param made the new secret; it may have been made for the key as it was before somebody else's rotation
+ * @throws {Problem} `conflict` where a rotation is under way, or the key is not one that can be used
+ */
+export function startRotation(key: ApiKey, request: RotationRequest, made: KeySecret, now: number): ApiKey {
   const [current, ...more] = livingSecrets(key, now);
   const status = statusOf(key, now);
   if (status !== 'active' && status !== 'draft')
@@ -32,6 +35,7 @@ export function startRotation(key: ApiKey, request: RotationRequest, secret: Key
   if (current === undefined || more.length > 0) {
     throw new Problem('conflict', 'A rotation is under way: let it end, or cancel it, before the next one.');
   }
+  const secret = withTimeOfItsOwn(made, key);
   if (request.mode === 'now') return { ...key, secrets: [secret], version: key.version + 1, updatedAt: now };
   const milliseconds = (request.grace ?? standardGrace) * 1000;
   const secrets =
@@ -39,6 +43,12 @@ export function startRotation(key: ApiKey, request: RotationRequest, secret: Key
       ? [retire(key, current, now + milliseconds), secret]
       : [current, { ...secret, firstUseGrace: milliseconds }];
   return { ...key, secrets, updatedAt: now };
+}
+
+/** The time of its making tells a secret from the key's others. */
+function withTimeOfItsOwn(secret: KeySecret, { secrets }: ApiKey): KeySecret {
+  const createdAt = Math.max(secret.createdAt, ...secrets.map(other => other.createdAt + 1));
+  return { ...secret, createdAt };
 }
 
 /**
