@@ -1,10 +1,7 @@
 /** Rotation over HTTP: a key changes its secret without an outage, by an administrator or by itself. */
 import { decodeJwt } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { openService } from '../../src/compose.ts';
-import { loadSettings } from '../../src/config/load.ts';
-import { createLogger } from '../../src/server/logger.ts';
-import type { TestService } from '../support/service.ts';
+import { TestClock, type TestService } from '../support/service.ts';
 import { describeOnEachStore, type StorePlace } from '../support/stores.ts';
 
 interface Secret {
@@ -89,36 +86,6 @@ function rotateSelf(
 
 function basic(name: string, secret: string): string {
   return `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`;
-}
-
-/** What another instance says of a key, on the same store and by the same clock. */
-async function readFromAnother(
-  place: StorePlace,
-  id: string,
-  { clock, ownerKey }: TestService,
-): Promise<Key> {
-  const settings = loadSettings({
-    KEYTURN_PORT: '0',
-    KEYTURN_DATA_DIR: place.dataDir,
-    ...(place.redisUrl !== undefined && {
-      KEYTURN_REDIS_URL: place.redisUrl,
-      KEYTURN_PEPPER: 'a-pepper-for-the-tests-alone-0001',
-      KEYTURN_MASTER_KEY: 'a-master-key-for-the-tests-alone-1',
-    }),
-  });
-  const surroundings = { logger: createLogger('info', { write: () => undefined }), clock: clock.now };
-  const other = await openService(settings, surroundings);
-  try {
-    const exchanged = await fetch(`${other.issuer}/oauth/token`, {
-      method: 'POST',
-      body: new URLSearchParams({ grant_type: 'client_credentials', client_secret: ownerKey }),
-    });
-    const { access_token } = (await exchanged.json()) as { access_token: string };
-    const headers = { authorization: `Bearer ${access_token}` };
-    return (await (await fetch(`${other.issuer}/admin/keys/${id}`, { headers })).json()) as Key;
-  } finally {
-    await other.close(1000);
-  }
 }
 
 function statuses(answers: readonly Response[]): Record<number, number> {
@@ -307,6 +274,19 @@ describeOnEachStore('rotation', store => {
       const { secrets, keyVersion } = await read(service, key.id);
       expect(secrets.map(({ last4 }) => last4)).toEqual([all[alive.indexOf(true)]?.apiKey.slice(-4)]);
       expect(keyVersion).toBeGreaterThanOrEqual(6);
+    });
+
+    test('by several at once in one moment: no two secrets are taken for each other', async () => {
+      const moment = Date.now();
+      const clock = Object.assign(new TestClock(), { now: () => moment });
+      const own = await store.start({ clock });
+      for (let round = 0; round < 5; round += 1) {
+        const { key } = await own.createKey({});
+        const modes = ['now', round % 2 === 0 ? 'overlap' : 'first-use'];
+        await Promise.all(modes.map(mode => rotate(own, key.id, { mode })));
+        const { secrets } = await read(own, key.id);
+        expect(new Set(secrets.map(({ createdAt }) => createdAt)).size).toBe(secrets.length);
+      }
     });
 
     test.each<[string, object, [string, string][], number]>([
@@ -592,7 +572,11 @@ describeOnEachStore('rotation', store => {
       expect(list.items.find(({ id }) => id === key.id)?.secrets).toEqual(secrets);
 
       await first.stop();
-      expect((await readFromAnother(own, key.id, first)).secrets).toEqual(secrets);
+      const second = await store.start({ clock: first.clock }, own);
+      const answer = await fetch(`http://127.0.0.1:${second.port}/admin/keys/${key.id}`, {
+        headers: { authorization: `Bearer ${await second.token(first.ownerKey)}` },
+      });
+      expect(((await answer.json()) as Key).secrets).toEqual(secrets);
     });
 
     test('not where it was refused', async () => {
