@@ -5,7 +5,7 @@ import { createTokenVerifier } from './access/verify-token.ts';
 import type { LoadedSettings } from './config/load.ts';
 import { resolveIssuer, type Settings } from './config/settings.ts';
 import { createCollections } from './gateway/collections.ts';
-import { type Accounts, createAccounts } from './issuer/accounts.ts';
+import { type Account, type Accounts, createAccounts, presentAccount } from './issuer/accounts.ts';
 import { type ApiKeys, createApiKeys } from './issuer/api-keys.ts';
 import { createAudit } from './issuer/audit.ts';
 import { createKeyAuthenticator } from './issuer/authenticate-key.ts';
@@ -22,6 +22,7 @@ import { createRevoker } from './issuer/revoke.ts';
 import { createSettleUse } from './issuer/settle-use.ts';
 import { openSigningKeys } from './issuer/signing-keys.ts';
 import { createThrottle } from './issuer/throttle.ts';
+import { createWholeTokenCheck } from './issuer/whole-token.ts';
 import { createApp } from './server/app.ts';
 import { listen } from './server/http-server.ts';
 import { createInitialisingApp } from './server/initialising-app.ts';
@@ -51,7 +52,29 @@ export async function initialise(
   await prepareDeployment({ records, vault, clock, alg: settings.signingAlg });
   const { accounts } = createKeysAndAccounts(foundation, createLog(foundation));
   // An embedded store has one owner, the person at its machine; over Redis two may be at it.
-  return createFirstOwner(accountId, { records, clock, accounts }, store.kind === 'embedded' ? 0 : 60_000);
+  const result = await createFirstOwner(
+    accountId,
+    { records, clock, accounts },
+    store.kind === 'embedded' ? 0 : 60_000,
+  );
+  if (result.outcome === 'initialised') await auditFirstOwner(result, foundation);
+  return result;
+}
+
+async function auditFirstOwner(
+  { account }: { account: Account },
+  { records, clock }: Foundation,
+): Promise<void> {
+  const audit = createAudit(records, clock, async () => undefined);
+  const actor = { address: 'local', requestId: '' };
+  const after = presentAccount(account);
+  await audit.record({
+    actor,
+    action: 'deployment.initialise',
+    target: `account/${account.id}`,
+    outcome: 'done',
+    after,
+  });
 }
 
 export interface Service {
@@ -210,6 +233,7 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     accounts,
     authenticator,
     settleUse,
+    isWholeToken: createWholeTokenCheck({ apiKeys, accounts, catalogue, issuer, audience }),
     usage,
     audit,
     signingKeys,

@@ -63,6 +63,11 @@ export class Revocations implements RevocationView {
     this.#freshAt = Math.max(this.#freshAt, moment);
   }
 
+  /** Says that where the news came from is not to be trusted any more: the state is as old as can be. */
+  distrust(): void {
+    this.#freshAt = Number.NEGATIVE_INFINITY;
+  }
+
   /** Forgets what no living token can meet any more. `now` in seconds since the epoch, less the clock skew. */
   sweep(now: number): void {
     for (const [jti, exp] of this.#tokens) if (exp < now) this.#tokens.delete(jti);

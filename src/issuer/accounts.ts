@@ -7,7 +7,7 @@ import { isScopeToken } from '../protocol/scope.ts';
 import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
 import type { ApiKey } from './api-key.ts';
 import type { ApiKeys, CreatedKey } from './api-keys.ts';
-import { addOwner, removeOwner } from './owners.ts';
+import { addOwner, removeOwner, requireOtherOwner } from './owners.ts';
 import type { Records, Stored } from './records.ts';
 
 /** An account as the store keeps it; times are milliseconds since the epoch. */
@@ -104,7 +104,10 @@ export interface AccountsOptions {
 export function createAccounts(options: AccountsOptions): Accounts {
   const { store, records, clock, apiKeys } = options;
   const find = async (id: string) => (isAccountName(id) ? records.get<Account>(recordName(id)) : undefined);
-  const isOwner = async (id: string) => (await find(id))?.value.role === 'owner';
+  const isOwner = async (id: string) => {
+    const stored = await find(id);
+    return stored !== undefined && administers(stored.value);
+  };
   const get = async (id: string): Promise<Stored<Account>> => {
     const stored = await find(id);
     if (stored === undefined) throw new Problem('not_found', 'There is no account of this name.');
@@ -168,7 +171,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       await announce(undefined, account);
       await store.addMember(accountIndex, id);
       if (!(await records.create(recordName(id), account))) throw nameTaken();
-      if (account.role === 'owner') await addOwner(records, id);
+      if (administers(account)) await addOwner(records, id);
       return account;
     },
 
@@ -179,7 +182,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const after = checkFields({ ...before, ...patch });
       if (!unsettled && JSON.stringify(after) === JSON.stringify(before)) return stored;
       await announce(before, after);
-      if (before.role === 'owner' && after.role !== 'owner') await removeOwner(records, id, isOwner);
+      if (administers(before) && !administers(after)) await removeOwner(records, id, isOwner);
       const ends = before.accessKey !== undefined && (unsettled || takesAway(before, after));
       const written = await write(stored, ends ? { ...after, unsettled: true } : after).catch(
         async (error: unknown) => {
@@ -188,15 +191,17 @@ export function createAccounts(options: AccountsOptions): Accounts {
           throw error;
         },
       );
-      if (after.role === 'owner') await addOwner(records, id);
+      if (administers(after)) await addOwner(records, id);
       return ends ? settle(written) : written;
     },
 
     async remove(id, announce) {
       const stored = await get(id);
       await announce(stored.value, undefined);
-      if (stored.value.role === 'owner') await removeOwner(records, id, isOwner);
+      if (administers(stored.value)) await removeOwner(records, id, isOwner);
       await endAccessKey(stored.value);
+      // Whoever is given the name later must not own what this one owned.
+      await apiKeys.disown(id);
       if (!(await records.remove(recordName(id), stored))) throw new Problem('conflict');
       await store.removeMember(accountIndex, id);
     },
@@ -218,6 +223,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const stored = await get(id);
       const { accessKey, ...without } = stored.value;
       if (accessKey === undefined) throw new Problem('not_found', 'The account has no access key.');
+      if (administers(stored.value))
+        await requireOtherOwner(records, id, async other => hasAccessKey(await find(other)));
       await announce(stored.value, without);
       await endAccessKey(stored.value);
       return (await write(stored, without)).value;
@@ -228,6 +235,15 @@ export function createAccounts(options: AccountsOptions): Accounts {
 /** An account as the admin API shows it. */
 export function presentAccount({ unsettled: _, ...account }: Account): Record<string, unknown> {
   return { ...account, createdAt: new Date(account.createdAt).toISOString() };
+}
+
+/** An owner of an external provider has no way in, and counts for nobody. */
+function administers({ role, provider }: Account): boolean {
+  return role === 'owner' && provider === 'local';
+}
+
+function hasAccessKey(stored: Stored<Account> | undefined): boolean {
+  return stored !== undefined && administers(stored.value) && stored.value.accessKey !== undefined;
 }
 
 const accountIndex = 'accounts';

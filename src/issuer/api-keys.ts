@@ -42,6 +42,8 @@ export interface ApiKeys {
   change(id: string, change: KeyChange, options?: ChangeOptions): Promise<Stored<ApiKey>>;
   /** Ends the key and every token of it, and forgets it. @throws {Problem} `not_found` */
   remove(id: string, options?: ChangeOptions): Promise<void>;
+  /** Takes every key from an account that is going. */
+  disown(owner: string): Promise<void>;
   /** The active keys that list this origin (or `*`), page by page. */
   withOrigin(origin: string): AsyncGenerator<ApiKey>;
   /** Every key, access keys included: for reports, at the speed of the store. */
@@ -88,6 +90,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     list: query => listKeys(query, options),
     change: (id, change, how = {}) => changeKey(id, change, how, options),
     remove: (id, how = {}) => removeKey(id, how, options),
+    disown: owner => disown(owner, options),
     withOrigin: origin => keysWithOrigin(origin, options),
     all: () => allKeys(options),
   };
@@ -256,6 +259,18 @@ async function removeKey(id: string, how: ChangeOptions, options: ApiKeysOptions
     return;
   }
   throw new StoreUnavailable('the key is being changed by others again and again');
+}
+
+async function disown(owner: string, options: ApiKeysOptions): Promise<void> {
+  for await (const member of membersOf(options.store, ownerIndex(owner), '')) {
+    const id = idOfMember(member);
+    const release: KeyChange = key => {
+      const { owner: current, ...released } = key;
+      return current === owner ? { ...released, updatedAt: options.clock() } : key;
+    };
+    if ((await options.records.get<ApiKey>(recordName(id))) !== undefined)
+      await changeKey(id, release, {}, options);
+  }
 }
 
 async function* keysWithOrigin(

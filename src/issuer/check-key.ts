@@ -130,12 +130,18 @@ function checkAgainstFeature(key: NewApiKey, feature: Feature | undefined, compl
     complain('/allowedControllers', `The feature does not have ${controllers.join(', ')}.`);
 }
 
-/** Sitecore compares user names without regard to case; so must a list that forbids some. */
 function checkUser(user: string | undefined, forbidden: readonly string[], complain: Complain): void {
-  const name = user?.trim().toLowerCase();
-  if (name !== undefined && forbidden.some(other => other.toLowerCase() === name)) {
+  if (user !== undefined && forbidden.some(other => foldName(other) === foldName(user))) {
     complain('/impersonationUser', 'No API key may act as this user: choose one with fewer rights.');
   }
+}
+
+/** Sitecore compares user names without regard to case; a list that forbids some must also see through look-alikes. */
+function foldName(name: string): string {
+  return name
+    .normalize('NFKC')
+    .replaceAll(/[\p{Cf}\s]/gu, '')
+    .toLowerCase();
 }
 
 function checkCustomData(key: NewApiKey, feature: Feature | undefined, complain: Complain): void {

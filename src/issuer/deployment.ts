@@ -17,6 +17,9 @@ export interface Deployment {
   readonly claim?: { readonly id: string; readonly at: number; readonly done: boolean };
 }
 
+/** The store came back empty, or as another deployment's. Nothing that it says, or does not say, may be relied upon. */
+export class DeploymentLost extends StoreUnavailable {}
+
 /** The store holds a deployment, but the configured secrets are not its secrets. */
 export class WrongSecrets extends Error {
   override readonly name = 'WrongSecrets';
@@ -83,12 +86,12 @@ export async function finishClaim(records: Records, id: string): Promise<boolean
 /**
  * Makes sure that the store still is the one that this instance started with.
  *
- * @throws {StoreUnavailable} where it is empty or another: nothing it says, or does not say, may be relied upon
+ * @throws {DeploymentLost} where it is not
  */
 export async function confirmDeployment(store: Store, epoch: string): Promise<void> {
   const text = await store.get(recordName);
   if (text === undefined || !text.includes(`"epoch":"${epoch}"`)) {
-    throw new StoreUnavailable(
+    throw new DeploymentLost(
       'the store is not the one that this instance was started on: it came back empty, or as another',
     );
   }

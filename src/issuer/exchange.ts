@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Catalogue } from '../config/catalogue.ts';
 import type { AccessTokenClaims } from '../protocol/claims.ts';
-import { OAuthError } from '../protocol/errors.ts';
+import { BadCredential, OAuthError } from '../protocol/errors.ts';
 import { parseGuid } from '../protocol/guid.ts';
 import { parseScope, scopesBeyond } from '../protocol/scope.ts';
 import type { Clock } from '../store/store.ts';
@@ -94,9 +94,7 @@ const refusedDescription =
 
 /** RFC 6749 section 5.2 for client authentication, RFC 8693 section 2.2.2 for a subject token. */
 function badCredential({ door }: TokenRequest, description: string): OAuthError {
-  return door === 'subject_token'
-    ? new OAuthError('invalid_request', description)
-    : new OAuthError('invalid_client', description);
+  return new BadCredential(door === 'subject_token' ? 'invalid_request' : 'invalid_client', description);
 }
 
 function refuseUnusable(key: ApiKey, request: TokenRequest, now: number): void {

@@ -25,6 +25,20 @@ export async function removeOwner(
   });
 }
 
+/** @throws {Problem} `conflict` where no other owner is as `isFit` asks: nobody could get in any more */
+export async function requireOtherOwner(
+  records: Records,
+  id: string,
+  isFit: (id: string) => Promise<boolean>,
+): Promise<void> {
+  const owners = (await records.get<readonly string[]>(recordName))?.value ?? [];
+  for (const other of owners) if (other !== id && (await isFit(other))) return;
+  throw new Problem(
+    'conflict',
+    'No other owner has an access key: give one to another owner first, or make a new one here.',
+  );
+}
+
 const recordName = 'owners';
 
 async function changeOwners(

@@ -5,6 +5,7 @@
 import { type Revocation, Revocations } from '../access/revocations.ts';
 import { clockSkewSeconds } from '../access/verify-token.ts';
 import type { Clock, Store } from '../store/store.ts';
+import { DeploymentLost } from './deployment.ts';
 
 export interface RevocationLog {
   readonly revocations: Revocations;
@@ -43,7 +44,10 @@ export function createRevocationLog(options: RevocationLogOptions): RevocationLo
   };
   const read = async (): Promise<void> => {
     const startedAt = options.monotonic();
-    await options.confirm();
+    await options.confirm().catch((error: unknown) => {
+      if (error instanceof DeploymentLost) revocations.distrust();
+      throw error;
+    });
     let page;
     do {
       page = await store.readLog(logName, cursor, pageSize);

@@ -273,6 +273,9 @@ export class OAuthError extends Error {
   }
 }
 
+/** The credential was not a valid API key: what a throttle counts, whichever code the door answers. */
+export class BadCredential extends OAuthError {}
+
 /** A value that is not acceptable, by JSON pointer (RFC 6901) into the body. */
 export interface InvalidValue {
   readonly pointer: string;

@@ -1,4 +1,5 @@
 /** The doorway of the admin API: a request becomes a typed call, its answer JSON; what is refused is audited. */
+import type { GenuineToken } from '../access/verify-token.ts';
 import type { Actor, Audit } from '../issuer/audit.ts';
 import type { Answer, Idempotency, Prepare } from '../issuer/idempotency.ts';
 import { grantedAccess } from '../middleware/koa.ts';
@@ -22,10 +23,16 @@ export interface AdminCall {
 
 export type AdminAction = (call: AdminCall) => Promise<Answer>;
 
+/** Who holds a token: an account only where it is one's access key, whatever user an ordinary key acts as. */
+export type Identify = (token: GenuineToken) => { account?: string; clientId: string };
+
 /** Answers calls; `POST`s that carry an `Idempotency-Key` once. */
-export function createAdminEndpoint(idempotency: Idempotency): (action: AdminAction) => AppMiddleware {
+export function createAdminEndpoint(
+  idempotency: Idempotency,
+  identify: Identify,
+): (action: AdminAction) => AppMiddleware {
   return action => async ctx => {
-    const caller = callerOf(ctx);
+    const caller = callerOf(ctx, identify);
     const text = await readAdminBody(ctx);
     const { address, requestId } = ctx.state;
     const call = (prepare: Prepare): AdminCall => ({
@@ -60,6 +67,7 @@ export const noContent: Answer = { status: 204, body: '', headers: {} };
 
 export interface RefusalAuditOptions {
   readonly audit: Audit;
+  readonly identify: Identify;
   /** Whether one more refusal of a caller whom nobody knows may be written down: they can be many. */
   readonly mayRecord: (address: string) => boolean;
   /** A refusal stands, also where it cannot be written down. */
@@ -67,12 +75,17 @@ export interface RefusalAuditOptions {
 }
 
 /** Writes down who was refused. */
-export function createRefusalAudit({ audit, mayRecord, onFailure }: RefusalAuditOptions): AppMiddleware {
+export function createRefusalAudit({
+  audit,
+  identify,
+  mayRecord,
+  onFailure,
+}: RefusalAuditOptions): AppMiddleware {
   const record = async (ctx: AppContext, reason: string): Promise<void> => {
     const { decision, self, address } = ctx.state;
     const isKnown = decision?.token !== undefined || self !== undefined;
     if (isKnown || mayRecord(address)) {
-      await audit.record({ ...describeRefusal(ctx), outcome: 'refused', reason }).catch(onFailure);
+      await audit.record({ ...describeRefusal(ctx, identify), outcome: 'refused', reason }).catch(onFailure);
     }
   };
   return async (ctx, next) => {
@@ -90,13 +103,16 @@ export function createRefusalAudit({ audit, mayRecord, onFailure }: RefusalAudit
 }
 
 /** A key that came as itself, or whom the guard let in. */
-function callerOf({ state }: AppContext): {
+function callerOf(
+  { state }: AppContext,
+  identify: Identify,
+): {
   actor: { account?: string; clientId: string };
   scopes: ReadonlySet<string>;
 } {
   if (state.self !== undefined) return { actor: { clientId: state.self }, scopes: new Set() };
-  const { claims, scopes } = grantedAccess(state);
-  return { actor: { account: claims.sub, clientId: claims.client_id }, scopes };
+  const token = grantedAccess(state);
+  return { actor: identify(token), scopes: token.scopes };
 }
 
 /** Bytes. */
@@ -127,14 +143,13 @@ function send(ctx: AppContext, { status, headers, body }: Answer): void {
   ctx.body = body;
 }
 
-function describeRefusal(ctx: AppContext) {
+function describeRefusal(ctx: AppContext, identify: Identify) {
   const { address, requestId, decision, self } = ctx.state;
-  const claims = decision?.token?.claims;
   const actor = {
     address,
     requestId,
     ...(self !== undefined && { clientId: self }),
-    ...(claims && { account: claims.sub, clientId: claims.client_id }),
+    ...(decision?.token && identify(decision.token)),
   };
   return { actor, action: `${ctx.method} ${routeOf(ctx)}`, target: redactUrl(ctx.path).slice(0, 200) };
 }

@@ -92,8 +92,9 @@ async function mayPreflight(
   union: OriginUnion,
   { apiKeys, clock }: CorsOptions,
 ): Promise<boolean> {
-  const named = new URLSearchParams(ctx.querystring).get('sc_apikey');
-  if (named === null) {
+  const [named, ...others] = new URLSearchParams(ctx.querystring).getAll('sc_apikey');
+  if (others.length > 0) return false;
+  if (named === undefined) {
     const answers = await Promise.all(controllers.map(controller => union(origin, controller)));
     return answers.includes(true);
   }

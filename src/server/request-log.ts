@@ -23,10 +23,7 @@ export function createRequestLog(logger: Logger, addressOf: ClientAddress): Midd
 /** The address with every secret cut out: known parameters, and whatever looks like a key or a token. */
 export function redactUrl(url: string): string {
   return decodeUnreserved(url)
-    .replaceAll(
-      /([?&](?:sc_apikey|access_token|client_secret|subject_token|token|client_assertion|code)=)[^&#]*/gi,
-      '$1[redacted]',
-    )
+    .replaceAll(/([?&;][^&;=#]*(?:apikey|token|secret|assertion)[^&;=#]*(?:=|%3d))[^&#]*/gi, '$1[redacted]')
     .replaceAll(/kt_[0-9a-f]{32}_[0-9A-Za-z]+/gi, '[redacted]')
     .replaceAll(/eyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[redacted]');
 }

@@ -182,7 +182,11 @@ async function requireRotator(
   { apiKeys }: AdminKeysOptions,
 ): Promise<void> {
   const { value } = await apiKeys.get(readId(parameters));
-  if (containsScope(scopes, 'keyturn:keys:update') || value.owner === actor.account) return;
+  if (
+    containsScope(scopes, 'keyturn:keys:update') ||
+    (actor.account !== undefined && value.owner === actor.account)
+  )
+    return;
   throw new Problem(
     'role_not_allowed',
     'The role of the account lets it rotate the keys that it owns: this one is not among them.',

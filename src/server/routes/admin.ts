@@ -5,7 +5,7 @@ import type { Demand } from '../../access/decide.ts';
 import type { ServiceController } from '../../config/catalogue.ts';
 import type { Idempotency } from '../../issuer/idempotency.ts';
 import { createThrottle } from '../../issuer/throttle.ts';
-import { createAdminEndpoint, createRefusalAudit } from '../admin-call.ts';
+import { createAdminEndpoint, createRefusalAudit, type Identify } from '../admin-call.ts';
 import type { AppMiddleware, AppState } from '../context.ts';
 import { createAdminAccounts, type AdminAccountsOptions } from './admin-accounts.ts';
 import { createAdminKeys, type AdminKeysOptions } from './admin-keys.ts';
@@ -24,11 +24,16 @@ export function addAdminRoutes(
   services: AdminServices,
   guarded: (demand: Demand) => AppMiddleware,
 ): void {
-  const { issuer, audit, clock, logger } = services;
-  const answer = createAdminEndpoint(services.idempotency);
+  const { issuer, audit, catalogue, clock, logger } = services;
+  const identify: Identify = ({ claims }) => ({
+    clientId: claims.client_id,
+    ...(catalogue.features.get(claims.feature)?.role !== undefined && { account: claims.sub }),
+  });
+  const answer = createAdminEndpoint(services.idempotency, identify);
   const strangers = createThrottle({ limit: 60, window: 60, now: clock });
   const audited = createRefusalAudit({
     audit,
+    identify,
     mayRecord(address) {
       strangers.fail(address);
       return strangers.wait(address) === 0;

@@ -1,7 +1,7 @@
 /** `POST /oauth/token`: an API key becomes an access token (RFC 6749 section 4.4, RFC 8693). */
 import type { Exchange, IssuedToken, TokenRequest } from '../../issuer/exchange.ts';
 import type { Throttle } from '../../issuer/throttle.ts';
-import { OAuthError } from '../../protocol/errors.ts';
+import { BadCredential, OAuthError } from '../../protocol/errors.ts';
 import { readClientCredentials } from '../client-authentication.ts';
 import { type Parameters, readParameters } from '../parameters.ts';
 import type { AppMiddleware } from '../context.ts';
@@ -92,7 +92,7 @@ async function slowDownFailures(
   try {
     return await issuing;
   } catch (error) {
-    if (!(error instanceof OAuthError) || error.code !== 'invalid_client') throw error;
+    if (!(error instanceof BadCredential)) throw error;
     const seconds = throttle.wait(address);
     throttle.fail(address);
     if (seconds === 0) throw error;

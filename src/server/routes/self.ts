@@ -1,5 +1,8 @@
 /** Who a key is, by itself: HTTP Basic with the key, or a Bearer token of its own. A rotation script needs no admin. */
+import type { GenuineToken } from '../../access/verify-token.ts';
 import { type KeyAuthenticator, unusableBecause } from '../../issuer/authenticate-key.ts';
+import type { IsWholeToken } from '../../issuer/whole-token.ts';
+import { grantedAccess } from '../../middleware/koa.ts';
 import type { SettleUse } from '../../issuer/settle-use.ts';
 import type { Throttle } from '../../issuer/throttle.ts';
 import { parseBasic } from '../../protocol/authorization.ts';
@@ -14,6 +17,7 @@ export interface SelfGuardOptions {
   readonly settleUse: SettleUse;
   readonly throttle: Throttle;
   readonly clock: Clock;
+  readonly isWholeToken: IsWholeToken;
   /** The guard for callers with a token. */
   readonly guarded: AppMiddleware;
 }
@@ -22,11 +26,25 @@ export function createSelfGuard(options: SelfGuardOptions): AppMiddleware {
   return async (ctx, next) => {
     const { authorization, origin } = ctx.req.headers;
     const basic = parseBasic(authorization);
-    if (basic.kind === 'none') return options.guarded(ctx, next);
+    if (basic.kind === 'none') {
+      return options.guarded(ctx, async () => {
+        await requireWholeToken(grantedAccess(ctx.state), options);
+        await next();
+      });
+    }
     const credentials = basic.kind === 'basic' ? basic : { id: '', secret: '' };
     ctx.state.self = await identifyKey(credentials, origin, ctx.state.address, options);
     return next();
   };
+}
+
+/** Whoever holds a token that was narrowed must not get the key with it. */
+async function requireWholeToken(token: GenuineToken, { isWholeToken }: SelfGuardOptions): Promise<void> {
+  if (await isWholeToken(token)) return;
+  throw new Problem(
+    'insufficient_scope',
+    'The token was narrowed: send the key itself, or a token with all of its scopes.',
+  );
 }
 
 /** The id of the key, which may be used now, from where it is used. */
