@@ -19,6 +19,8 @@ export interface KeyUsage {
   note(keyId: string, use: KeyUse): void;
   /** What is known of each key's secrets, this instance's own news included. */
   read(keyIds: readonly string[]): Promise<(readonly KeyUse[])[]>;
+  /** Drops what is known of a key that is deleted. */
+  forget(keyId: string): Promise<void>;
   /** Writes what has come together. @throws {StoreUnavailable} what was not written is kept for the next time */
   flush(): Promise<void>;
 }
@@ -48,6 +50,11 @@ export function createKeyUsage(records: Records): KeyUsage {
       const news = keyIds.map(usesOf);
       const stored = await records.getMany<readonly KeyUse[]>(keyIds.map(recordName));
       return news.map((uses, place) => merge(stored[place]?.value ?? [], uses));
+    },
+    async forget(keyId) {
+      waiting.delete(keyId);
+      const stored = await records.get(recordName(keyId));
+      if (stored !== undefined) await records.remove(recordName(keyId), stored);
     },
     async flush() {
       const batch = [...waiting].map(([id, uses]) => ({ id, uses: [...uses.values()] }));

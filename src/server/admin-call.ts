@@ -1,6 +1,6 @@
 /** The doorway of the admin API: a request becomes a typed call, its answer JSON; what is refused is audited. */
 import type { GenuineToken } from '../access/verify-token.ts';
-import type { Actor, Audit } from '../issuer/audit.ts';
+import type { Actor, Audit, AuditNews } from '../issuer/audit.ts';
 import type { Answer, Idempotency, Prepare } from '../issuer/idempotency.ts';
 import { grantedAccess } from '../middleware/koa.ts';
 import { Problem } from '../protocol/errors.ts';
@@ -68,8 +68,8 @@ export const noContent: Answer = { status: 204, body: '', headers: {} };
 export interface RefusalAuditOptions {
   readonly audit: Audit;
   readonly identify: Identify;
-  /** Whether one more refusal of a caller whom nobody knows may be written down: they can be many. */
-  readonly mayRecord: (address: string) => boolean;
+  /** Whether one more refusal may be written down of this caller: a key, or an address where nobody is known. */
+  readonly mayRecord: (caller: string, isKnown: boolean) => boolean;
   /** A refusal stands, also where it cannot be written down. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -82,11 +82,10 @@ export function createRefusalAudit({
   onFailure,
 }: RefusalAuditOptions): AppMiddleware {
   const record = async (ctx: AppContext, reason: string): Promise<void> => {
-    const { decision, self, address } = ctx.state;
-    const isKnown = decision?.token !== undefined || self !== undefined;
-    if (isKnown || mayRecord(address)) {
-      await audit.record({ ...describeRefusal(ctx, identify), outcome: 'refused', reason }).catch(onFailure);
-    }
+    const refusal = describeRefusal(ctx, identify);
+    const { clientId } = refusal.actor;
+    if (!mayRecord(clientId ?? ctx.state.address, clientId !== undefined)) return;
+    await audit.record({ ...refusal, outcome: 'refused', reason }).catch(onFailure);
   };
   return async (ctx, next) => {
     try {
@@ -143,7 +142,10 @@ function send(ctx: AppContext, { status, headers, body }: Answer): void {
   ctx.body = body;
 }
 
-function describeRefusal(ctx: AppContext, identify: Identify) {
+function describeRefusal(
+  ctx: AppContext,
+  identify: Identify,
+): Pick<AuditNews, 'actor' | 'action' | 'target'> {
   const { address, requestId, decision, self } = ctx.state;
   const actor = {
     address,

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { initialise, openFoundation } from '../../compose.ts';
 import { loadSettings } from '../../config/load.ts';
 import type { Settings } from '../../config/settings.ts';
-import { presentAccount } from '../../issuer/accounts.ts';
+import { isAccountName, presentAccount } from '../../issuer/accounts.ts';
 import { createLogger } from '../../server/logger.ts';
 import { CommandFailed, exitCodes } from '../exit-codes.ts';
 import { withSecret } from '../options.ts';
@@ -20,8 +20,9 @@ type InitOptions = OutputOptions & { account: string };
 
 async function init(terminal: Terminal, options: InitOptions): Promise<void> {
   const { settings } = loadSettings(terminal.env);
-  if (!/^[^\u0000-\u001f\u007f]{1,200}$/.test(options.account))
-    throw new CommandFailed('An account name has 1 to 200 characters.', exitCodes.usage);
+  if (!isAccountName(options.account)) {
+    throw new CommandFailed('That cannot be the name of an account: see docs/admin-api.md.', exitCodes.usage);
+  }
   await handOver(terminal, options, () => makeOwner(terminal, options.account, settings));
 }
 

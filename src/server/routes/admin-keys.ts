@@ -118,6 +118,7 @@ export function createAdminKeys(options: AdminKeysOptions) {
           announce: before => announce(presentKey(before, clock()), undefined),
         }),
       );
+      await options.usage.forget(value.id);
       return noContent;
     }) satisfies AdminAction,
 

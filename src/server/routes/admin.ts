@@ -31,12 +31,14 @@ export function addAdminRoutes(
   });
   const answer = createAdminEndpoint(services.idempotency, identify);
   const strangers = createThrottle({ limit: 60, window: 60, now: clock });
+  const known = createThrottle({ limit: 600, window: 60, now: clock });
   const audited = createRefusalAudit({
     audit,
     identify,
-    mayRecord(address) {
-      strangers.fail(address);
-      return strangers.wait(address) === 0;
+    mayRecord(caller, isKnown) {
+      const refusals = isKnown ? known : strangers;
+      refusals.fail(caller);
+      return refusals.wait(caller) === 0;
     },
     onFailure: error => logger.error({ err: error }, 'a refusal could not be written into the audit'),
   });
