@@ -1,70 +1,11 @@
 /** Accounts: who may own keys and change them. Each has a role, permissions of its own, and at most one access key. */
-import { type Static, Type } from 'typebox';
-import type { Role } from '../config/catalogue.ts';
 import { Problem } from '../protocol/errors.ts';
-import { parseOriginList } from '../protocol/origin.ts';
-import { isScopeToken } from '../protocol/scope.ts';
 import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
+import { type Account, type AccountPatch, checkAccount, isAccountName } from './account.ts';
 import type { ApiKey } from './api-key.ts';
 import type { ApiKeys, CreatedKey } from './api-keys.ts';
 import { addOwner, removeOwner, requireOtherOwner } from './owners.ts';
 import type { Records, Stored } from './records.ts';
-
-/** An account as the store keeps it; times are milliseconds since the epoch. */
-export interface Account {
-  /** Any name of up to 200 characters, and 400 bytes of UTF-8. */
-  readonly id: string;
-  readonly role: Role;
-  /** Scopes beside those of the role. */
-  readonly permissions: readonly string[];
-  /** `external`: its people sign in elsewhere, and it gets no access key. */
-  readonly provider: 'local' | 'external';
-  /** Origins whose pages may use the access key. */
-  readonly corsOrigins: readonly string[];
-  /** The id of its access key. */
-  readonly accessKey?: string;
-  /** Tokens may be out that say more: a change broke off before they were ended, and the next one ends them. */
-  readonly unsettled?: true;
-  readonly createdAt: number;
-}
-
-export const accountName = Type.String({
-  minLength: 1,
-  maxLength: 200,
-  pattern: '^(?!\\.{1,2}$)[^\\p{Cc}\\p{Cs}]+$',
-});
-
-/**
- * Whether an account can have this name: the store keeps accounts and their keys under it. No client can write `.` or
- * `..` into a path, however it is encoded.
- */
-export function isAccountName(name: string): boolean {
-  return /^(?!\.{1,2}$)[^\p{Cc}\p{Cs}]+$/u.test(name) && Buffer.byteLength(name) <= 400;
-}
-
-const accountFields = {
-  role: Type.Union([Type.Literal('owner'), Type.Literal('admin'), Type.Literal('member')]),
-  permissions: Type.Array(Type.String({ minLength: 1, maxLength: 200 }), {
-    maxItems: 100,
-    uniqueItems: true,
-  }),
-  provider: Type.Union([Type.Literal('local'), Type.Literal('external')]),
-  corsOrigins: Type.Union([
-    Type.Array(Type.String({ maxLength: 300 }), { maxItems: 100 }),
-    Type.String({ maxLength: 10_000 }),
-  ]),
-};
-
-/** The body of `POST /admin/accounts`. */
-export const newAccountSchema = Type.Object(
-  { id: accountName, ...Type.Partial(Type.Object(accountFields)).properties },
-  { additionalProperties: false },
-);
-
-/** The body of `PATCH /admin/accounts/{id}`. */
-export const accountPatchSchema = Type.Partial(Type.Object(accountFields), { additionalProperties: false });
-
-export type AccountPatch = Static<typeof accountPatchSchema>;
 
 /** Called before anything is written; where it rejects, nothing is. */
 type Announce = (before: Account | undefined, after: Account | undefined) => Promise<void>;
@@ -166,7 +107,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
 
     async create(id, fields, announce) {
       if (!isAccountName(id)) throw nameTooLong();
-      const account = checkFields({ ...plainAccount(id, clock()), ...fields });
+      const account = checkAccount({ ...plainAccount(id, clock()), ...fields });
       if ((await find(id)) !== undefined) throw nameTaken();
       await announce(undefined, account);
       await store.addMember(accountIndex, id);
@@ -179,7 +120,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const stored = await get(id);
       ifMatch?.(stored);
       const { unsettled = false, ...before } = stored.value;
-      const after = checkFields({ ...before, ...patch });
+      const after = checkAccount({ ...before, ...patch });
       if (!unsettled && JSON.stringify(after) === JSON.stringify(before)) return stored;
       await announce(before, after);
       if (administers(before) && !administers(after)) await removeOwner(records, id, isOwner);
@@ -232,11 +173,6 @@ export function createAccounts(options: AccountsOptions): Accounts {
   };
 }
 
-/** An account as the admin API shows it. */
-export function presentAccount({ unsettled: _, ...account }: Account): Record<string, unknown> {
-  return { ...account, createdAt: new Date(account.createdAt).toISOString() };
-}
-
 /** An owner of an external provider has no way in, and counts for nobody. */
 function administers({ role, provider }: Account): boolean {
   return role === 'owner' && provider === 'local';
@@ -267,31 +203,6 @@ function nameTooLong(): Problem {
 
 function nameTaken(): Problem {
   return new Problem('conflict', 'There is an account of this name already.');
-}
-
-function checkFields(
-  fields: Omit<Account, 'corsOrigins'> & { corsOrigins: string | readonly string[] },
-): Account {
-  const { origins, invalid } = parseOriginList(fields.corsOrigins);
-  const errors = [
-    ...invalid.map(entry => ({ pointer: '/corsOrigins', detail: `"${entry}" is not an origin.` })),
-    ...fields.permissions
-      .filter(scope => !isScopeToken(scope))
-      .map(scope => ({ pointer: '/permissions', detail: `"${scope}" is not a scope.` })),
-    // Rights over the service itself come from the role alone.
-    ...fields.permissions
-      .filter(scope => scope.startsWith('keyturn:'))
-      .map(scope => ({
-        pointer: '/permissions',
-        detail: `"${scope}" comes with a role, not as a permission.`,
-      })),
-  ];
-  if (errors.length === 0) return { ...fields, corsOrigins: origins };
-  throw new Problem(
-    'validation_failed',
-    errors.map(({ pointer, detail }) => `${pointer}: ${detail}`).join(' '),
-    { errors },
-  );
 }
 
 /** Whether a token of the account as it was may say more than one of the account as it is. */

@@ -2,7 +2,7 @@
 import type { Catalogue, Feature } from '../config/catalogue.ts';
 import { effectiveControllers } from '../protocol/controllers.ts';
 import { intersectScopes } from '../protocol/scope.ts';
-import type { Account } from './accounts.ts';
+import type { Account } from './account.ts';
 import type { ApiKey } from './api-key.ts';
 
 export interface Grant {

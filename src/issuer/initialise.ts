@@ -1,6 +1,7 @@
 /** Taking a store into service: signing keys, the deployment, and its first owner. Works once per deployment. */
 import type { Clock } from '../store/store.ts';
-import type { Account, Accounts } from './accounts.ts';
+import type { Account } from './account.ts';
+import type { Accounts } from './accounts.ts';
 import type { CreatedKey } from './api-keys.ts';
 import { claimDeployment, createDeployment, finishClaim } from './deployment.ts';
 import type { Records } from './records.ts';

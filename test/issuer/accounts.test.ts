@@ -3,12 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  type AccountPatch,
-  type Accounts,
-  createAccounts,
-  presentAccount,
-} from '../../src/issuer/accounts.ts';
+import { type AccountPatch, presentAccount } from '../../src/issuer/account.ts';
+import { type Accounts, createAccounts } from '../../src/issuer/accounts.ts';
 import { type ApiKeys, createApiKeys } from '../../src/issuer/api-keys.ts';
 import { createRecords, type Records } from '../../src/issuer/records.ts';
 import { createRevocationLog, type RevocationLog } from '../../src/issuer/revocation-log.ts';

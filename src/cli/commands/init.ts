@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { initialise, openFoundation } from '../../compose.ts';
 import { loadSettings } from '../../config/load.ts';
 import type { Settings } from '../../config/settings.ts';
-import { isAccountName, presentAccount } from '../../issuer/accounts.ts';
+import { isAccountName, presentAccount } from '../../issuer/account.ts';
 import { createLogger } from '../../server/logger.ts';
 import { CommandFailed, exitCodes } from '../exit-codes.ts';
 import { withSecret } from '../options.ts';

@@ -1,12 +1,7 @@
 /** `/admin/accounts`: who may do what here, and their access keys. */
 import { Type } from 'typebox';
-import {
-  type Account,
-  accountPatchSchema,
-  type Accounts,
-  newAccountSchema,
-  presentAccount,
-} from '../../issuer/accounts.ts';
+import { type Account, accountPatchSchema, newAccountSchema, presentAccount } from '../../issuer/account.ts';
+import type { Accounts } from '../../issuer/accounts.ts';
 import { type Audit, underAudit } from '../../issuer/audit.ts';
 import { etagOf, requireMatch, type Stored } from '../../issuer/records.ts';
 import { type AdminAction, type AdminCall, jsonAnswer, noContent } from '../admin-call.ts';

@@ -1,7 +1,8 @@
 /** `/admin/keys`: the whole life of API keys, and `/keys/self/rotations`. */
 import { type Static, Type } from 'typebox';
 import type { Catalogue } from '../../config/catalogue.ts';
-import { accountName, type Accounts, isAccountName } from '../../issuer/accounts.ts';
+import { accountName, isAccountName } from '../../issuer/account.ts';
+import type { Accounts } from '../../issuer/accounts.ts';
 import { type ApiKey, type KeyStatus, presentKey } from '../../issuer/api-key.ts';
 import { type ApiKeys, type CreatedKey, evidenceOf } from '../../issuer/api-keys.ts';
 import { type Audit, underAudit } from '../../issuer/audit.ts';
