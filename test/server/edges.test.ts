@@ -76,6 +76,19 @@ describeOnEachStore('at the edges', store => {
     },
   );
 
+  it('a page that may read a path may read that a method is not offered there', async () => {
+    await service.createKey({ corsOrigins: ['https://page.example'] });
+    const headers = { origin: 'https://page.example' };
+    const refused = await fetch(`http://127.0.0.1:${service.port}/v2/connections`, {
+      method: 'PATCH',
+      headers,
+    });
+    expect(refused.status).toBe(405);
+    expect(refused.headers.get('allow')).toBe('GET, POST, OPTIONS');
+    expect(refused.headers.get('access-control-allow-origin')).toBe('https://page.example');
+    expect(refused.headers.get('vary')).toContain('Origin');
+  });
+
   it('the making of the deployment stands first in the audit', async () => {
     const verified = await service.admin('GET', '/admin/audit/verification');
     expect(await verified.json()).toMatchObject({ faults: [] });

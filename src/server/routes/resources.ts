@@ -1,7 +1,13 @@
 /** The guarded resource routes that the catalogue declares. */
 import type Router from '@koa/router';
 import type { Demand } from '../../access/decide.ts';
-import type { CollectionController, CollectionRoute, Controller, Route } from '../../config/catalogue.ts';
+import {
+  type CollectionController,
+  type CollectionRoute,
+  type Controller,
+  METHODS,
+  type Route,
+} from '../../config/catalogue.ts';
 import type { Collections } from '../../gateway/collections.ts';
 import { grantedAccess } from '../../middleware/koa.ts';
 import { graphqlEndpoint } from '../../protocol/controllers.ts';
@@ -41,7 +47,19 @@ export function addResourceRoutes(router: Router<AppState>, options: ResourceOpt
   }
   for (const [path, { controllers, methods }] of paths) {
     router.register(path, ['OPTIONS'], [options.cors.preflight([...controllers], [...methods])]);
+    const others = METHODS.filter(method => !methods.has(method));
+    if (others.length === 0) continue;
+    const [controller = ''] = controllers;
+    router.register(path, others, [options.cors.answers(controller), refuseMethod([...methods, 'OPTIONS'])]);
   }
+}
+
+/** Here and not behind the routes: a page that may read the answers of this path may read this one too. */
+function refuseMethod(methods: readonly string[]): AppMiddleware {
+  const allow = methods.join(', ');
+  return () => {
+    throw new Problem('method_not_allowed', `Use one of ${allow}.`, { headers: { Allow: allow } });
+  };
 }
 
 function demandOf(controller: Controller, { scope, graphqlPath }: Route, standard: string): RouteDemand {
