@@ -120,11 +120,10 @@ async function untilReady(client: RedisClient, lastError: () => unknown): Promis
   while (client.status !== 'ready') {
     const error = lastError();
     if (hopeless.test(messageOf(error))) throw error;
-    if (performance.now() > deadline) {
-      if (!(await isLoading(client))) throw error ?? new Error('there was no answer in time');
-      deadline = performance.now() + 1000;
-    }
-    await delay(20);
+    // Asked all the time, not at the deadline: the client may be between two connections just then.
+    if (await isLoading(client)) deadline = performance.now() + 5000;
+    if (performance.now() > deadline) throw error ?? new Error('there was no answer in time');
+    await delay(50);
   }
   // A database that does not exist is an error on the way to being ready, on another database.
   if (hopeless.test(messageOf(lastError()))) throw lastError();
