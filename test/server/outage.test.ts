@@ -127,7 +127,15 @@ describe('a store that comes back empty', () => {
         return response.status;
       };
       expect(await use()).toBe(200);
+      const owner = await service.token(service.ownerKey);
       await redis.call('flushall');
+      // At once, before the next look at the revocation log: the token is still known to be good.
+      const made = await fetch(`${service.url}/admin/accounts`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${owner}`, 'content-type': 'application/json' },
+        body: '{"id":"intruder","role":"owner"}',
+      });
+      expect(made.status).toBe(503);
       expect((await service.exchange(service.sampleKey)).status).toBe(503);
       await until('tokens are not let in', async () => (await use()) === 503, 10_000);
       expect((await fetch(`${service.url}/readyz`)).status).toBe(503);
