@@ -86,6 +86,7 @@ export function createAudit(records: Records, clock: Clock, confirm: () => Promi
   return {
     record(news) {
       const mine = turn.then(() => append(news));
+      // Who asked hears of a failure; who comes next is not to fail with it.
       turn = mine.catch(() => undefined);
       return mine;
     },
