@@ -18,7 +18,12 @@ import { createIdempotency } from './issuer/idempotency.ts';
 import { createFirstOwner, type Initialised, prepareDeployment } from './issuer/initialise.ts';
 import { createKeyUsage } from './issuer/key-usage.ts';
 import { reportPeppers } from './issuer/pepper-report.ts';
-import { createRevocationLog, longestTokenLife, type RevocationLog } from './issuer/revocation-log.ts';
+import {
+  createRevocationLog,
+  longestTokenLife,
+  type RevocationLog,
+  type RevocationLogOptions,
+} from './issuer/revocation-log.ts';
 import { createRevoker } from './issuer/revoke.ts';
 import { createSettleUse } from './issuer/settle-use.ts';
 import { openSigningKeys } from './issuer/signing-keys.ts';
@@ -59,6 +64,7 @@ export async function initialise(
     store.kind === 'embedded' ? 0 : 60_000,
   );
   if (result.outcome === 'initialised') await auditFirstOwner(result, foundation);
+  await store.settle();
   return result;
 }
 
@@ -152,15 +158,25 @@ async function welcomeOwner(settings: Settings, foundation: Foundation): Promise
   return { ownerKey: owner.accessKey.apiKey, sampleKey: sample.apiKey };
 }
 
-function createLog(
-  { store, clock, epoch }: Foundation,
-  onMalformedEntry: (id: string) => void = () => {},
-): RevocationLog {
+type LogHooks = Pick<
+  RevocationLogOptions,
+  'maxStaleness' | 'onRingChanged' | 'onMalformedEntry' | 'onLogLost'
+>;
+
+function createLog({ store, clock, epoch }: Foundation, hooks: LogHooks = writingOnly): RevocationLog {
   const confirm = async () => {
     if (epoch !== undefined) await confirmDeployment(store, epoch);
   };
-  return createRevocationLog({ store, clock, confirm, monotonic: () => performance.now(), onMalformedEntry });
+  return createRevocationLog({ store, clock, confirm, monotonic: () => performance.now(), ...hooks });
 }
+
+/** For a log that is written to and not followed. */
+const writingOnly: LogHooks = {
+  maxStaleness: 0,
+  onRingChanged: async () => {},
+  onMalformedEntry: () => {},
+  onLogLost: () => {},
+};
 
 function createKeysAndAccounts(
   foundation: Foundation,
@@ -185,9 +201,13 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
   const { issuer, audience } = resolveIssuer(settings, options.port);
 
   const signingKeys = await openSigningKeys({ records, vault, clock, alg: settings.signingAlg });
-  const revocationLog = createLog(foundation, id =>
-    logger.error({ entry: id }, 'an entry of the revocation log cannot be read'),
-  );
+  const revocationLog = createLog(foundation, {
+    maxStaleness: settings.maxStaleness,
+    onRingChanged: () => signingKeys.refresh(),
+    onMalformedEntry: id => logger.error({ entry: id }, 'an entry of the revocation log cannot be read'),
+    onLogLost: putBack =>
+      logger.error({ putBack }, 'the store had lost revocations that are in force: they were put back'),
+  });
   await revocationLog.catchUp();
   const { revocations } = revocationLog;
   const usage = createKeyUsage(records);
@@ -239,6 +259,7 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     audit,
     signingKeys,
     idempotency: createIdempotency(records, vault, clock),
+    settle: () => revocationLog.settle(),
     pepperReport: () => reportPeppers(apiKeys, vault, clock),
     guard: createGuard({ verifier, revocations, now: clock, maxStaleness: settings.maxStaleness }),
     exchange: createExchange({

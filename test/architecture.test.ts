@@ -23,7 +23,7 @@ interface Part {
 const parts: Readonly<Record<string, Part>> = {
   protocol: { layer: 0 },
   access: { layer: 1, packages: ['jose', 'lru-cache'] },
-  store: { layer: 1, packages: ['lmdb', 'ioredis'] },
+  store: { layer: 1, packages: ['lmdb', 'ioredis', 'cluster-key-slot'] },
   client: { layer: 1, isPortable: true },
   config: { layer: 1, packages: ['ajv', 'typebox'] },
   issuer: { layer: 2, packages: ['jose', 'lru-cache', 'typebox'] },
@@ -93,7 +93,7 @@ describe('the files', () => {
   const names = files.map(file => path.posix.basename(file.path));
 
   it('have names in kebab case, in TypeScript', () => {
-    expect(names.filter(name => !/^[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.ts$/.test(name))).toEqual([]);
+    expect(names.filter(name => !/^[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?:\.d)?\.ts$/.test(name))).toEqual([]);
   });
 
   it('are named for what they own', () => {

@@ -54,7 +54,7 @@ function withToken(token: GenuineToken, origin: string | undefined, options: Gua
     token,
     origin,
     expired: token.claims.exp <= options.now() / 1000,
-    revoked: options.revocations.isRevoked(token.claims),
+    revoked: options.revocations.isRevoked(token),
     stale: options.revocations.age() > options.maxStaleness * 1000,
   };
 }

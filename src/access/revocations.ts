@@ -1,29 +1,51 @@
 /**
- * What is revoked, in memory: two maps that only ever grow until the tokens they speak of have expired, so that
+ * What is revoked, in memory: maps that only ever grow until the tokens they speak of have expired, so that
  * order, doubles and replays of the news do not matter.
  */
 
-/** One piece of news from the revocation log. */
-export type Revocation =
-  | {
-      /** Every token of the key with a lower version is dead. */
-      readonly client_id: string;
-      readonly min_key_version: number;
-      /** Seconds since the epoch after which no such token can be alive. */
-      readonly until: number;
-    }
-  | { readonly jti: string; readonly exp: number };
+/** One piece of news from the revocation log. Times are in seconds since the epoch. */
+export type Revocation = KeyRevocation | TokenRevocation | SigningKeyRevocation;
+
+/** Every token of the key with a lower version is dead. */
+export interface KeyRevocation {
+  readonly client_id: string;
+  readonly min_key_version: number;
+  /** After which no such token can be alive. */
+  readonly until: number;
+  /** What became of the key itself with that version, where it cannot be used any more: for the issuer alone. */
+  readonly status?: 'disabled' | 'revoked';
+}
+
+/** One token is dead. */
+export interface TokenRevocation {
+  readonly jti: string;
+  readonly exp: number;
+}
+
+/** Every token that this signing key has signed is dead. */
+export interface SigningKeyRevocation {
+  readonly kid: string;
+  /** After which no such token can be alive. */
+  readonly until: number;
+}
+
+/** As much of a token as revocation asks for. */
+export interface RevocableToken {
+  readonly kid: string;
+  readonly claims: { readonly client_id: string; readonly key_version: number; readonly jti: string };
+}
 
 export interface RevocationView {
-  isRevoked(token: { client_id: string; key_version: number; jti: string }): boolean;
+  isRevoked(token: RevocableToken): boolean;
   /** Milliseconds, by a monotonic clock, since the state was last known to be whole. */
   age(): number;
 }
 
 /** The state of one instance. It says what it was told; how fresh that is, is told to it too. */
 export class Revocations implements RevocationView {
-  readonly #keys = new Map<string, { version: number; until: number }>();
-  readonly #tokens = new Map<string, number>();
+  readonly #keys = new Map<string, KeyRevocation>();
+  readonly #tokens = new Map<string, TokenRevocation>();
+  readonly #signingKeys = new Map<string, SigningKeyRevocation>();
   readonly #monotonic: () => number;
   #freshAt = Number.NEGATIVE_INFINITY;
 
@@ -32,14 +54,22 @@ export class Revocations implements RevocationView {
     this.#monotonic = monotonic;
   }
 
-  isRevoked(token: { client_id: string; key_version: number; jti: string }): boolean {
-    const least = this.#keys.get(token.client_id)?.version;
-    return (least !== undefined && token.key_version < least) || this.#tokens.has(token.jti);
+  isRevoked({ kid, claims }: RevocableToken): boolean {
+    const least = this.#keys.get(claims.client_id)?.min_key_version;
+    return (
+      (least !== undefined && claims.key_version < least) ||
+      this.#tokens.has(claims.jti) ||
+      this.#signingKeys.has(kid)
+    );
   }
 
-  /** The least version of the key's tokens that may live; 0 where nothing was ever revoked. */
-  leastVersion(clientId: string): number {
-    return this.#keys.get(clientId)?.version ?? 0;
+  /** What is known of a key: the least version that may live, and what became of it. */
+  ofKey(clientId: string): KeyRevocation | undefined {
+    return this.#keys.get(clientId);
+  }
+
+  isSigningKeyRevoked(kid: string): boolean {
+    return this.#signingKeys.has(kid);
   }
 
   age(): number {
@@ -47,15 +77,17 @@ export class Revocations implements RevocationView {
   }
 
   apply(news: Revocation): void {
-    if ('jti' in news) {
-      this.#tokens.set(news.jti, Math.max(news.exp, this.#tokens.get(news.jti) ?? 0));
-      return;
-    }
-    const known = this.#keys.get(news.client_id);
-    this.#keys.set(news.client_id, {
-      version: Math.max(news.min_key_version, known?.version ?? 0),
-      until: Math.max(news.until, known?.until ?? 0),
-    });
+    if ('jti' in news) this.#tokens.set(news.jti, later(news, this.#tokens.get(news.jti), 'exp'));
+    else if ('kid' in news)
+      this.#signingKeys.set(news.kid, later(news, this.#signingKeys.get(news.kid), 'until'));
+    else this.#keys.set(news.client_id, mergeKeys(news, this.#keys.get(news.client_id)));
+  }
+
+  /** Everything that is known, each piece once. */
+  *entries(): Generator<Revocation> {
+    yield* this.#keys.values();
+    yield* this.#tokens.values();
+    yield* this.#signingKeys.values();
   }
 
   /** Says that everything which had happened by `moment` (monotonic milliseconds) has been applied. */
@@ -70,11 +102,35 @@ export class Revocations implements RevocationView {
 
   /** Forgets what no living token can meet any more. `now` in seconds since the epoch, less the clock skew. */
   sweep(now: number): void {
-    for (const [jti, exp] of this.#tokens) if (exp < now) this.#tokens.delete(jti);
-    for (const [id, { until }] of this.#keys) if (until < now) this.#keys.delete(id);
+    for (const map of [this.#keys, this.#tokens, this.#signingKeys] as Map<string, Revocation>[]) {
+      for (const [name, revocation] of map) if (endOf(revocation) < now) map.delete(name);
+    }
   }
 
   get size(): number {
-    return this.#keys.size + this.#tokens.size;
+    return this.#keys.size + this.#tokens.size + this.#signingKeys.size;
   }
 }
+
+/** Seconds since the epoch after which a revocation has nothing left to forbid. */
+export function endOf(revocation: Revocation): number {
+  return 'jti' in revocation ? revocation.exp : revocation.until;
+}
+
+function later<K extends string, T extends Record<K, number>>(news: T, known: T | undefined, end: K): T {
+  return known !== undefined && known[end] >= news[end] ? known : news;
+}
+
+/** The greater version wins, and of two that are equal the one that ended more; the end is the later one. */
+function mergeKeys(news: KeyRevocation, known: KeyRevocation | undefined): KeyRevocation {
+  if (known === undefined) return news;
+  const until = Math.max(news.until, known.until);
+  const winner = rank(news) > rank(known) ? news : known;
+  return winner.until === until ? winner : { ...winner, until };
+}
+
+function rank({ min_key_version, status }: KeyRevocation): number {
+  return min_key_version * 4 + (status === undefined ? 0 : severity[status]);
+}
+
+const severity = { disabled: 1, revoked: 2 };

@@ -234,13 +234,18 @@ async function changeKey(
     isAnnounced = true;
     const [old, fresh] = [indexEntries(before), indexEntries(after)];
     await Promise.all(without(fresh, old).map(([set, member]) => store.addMember(set, member)));
-    if (after.version > before.version) await revocationLog.revokeKey(id, after.version);
+    if (after.version > before.version) await revocationLog.revokeKey(id, after.version, endOf(after));
     const written = await records.replace(recordName(id), stored, after);
     if (written === undefined) continue;
     await Promise.all(without(old, fresh).map(([set, member]) => store.removeMember(set, member)));
     return written;
   }
   throw new StoreUnavailable('the key is being changed by others again and again');
+}
+
+/** What the log says of the key itself, so that its record can be mended by it. */
+function endOf({ status }: ApiKey): 'disabled' | 'revoked' | undefined {
+  return status === 'disabled' || status === 'revoked' ? status : undefined;
 }
 
 function without<T extends readonly string[]>(list: readonly T[], other: readonly T[]): T[] {

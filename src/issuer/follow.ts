@@ -1,5 +1,4 @@
 /** What an instance does all the time beside answering: it follows the store, and writes down what has come together. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { readDeployment } from './deployment.ts';
 import type { KeyUsage } from './key-usage.ts';
 import type { Records } from './records.ts';
@@ -22,7 +21,7 @@ export interface Log {
   error(facts: object, message: string): void;
 }
 
-/** Milliseconds between two looks at the revocation log. */
+/** Milliseconds between two looks at the revocation log, where nothing calls for one sooner. */
 const interval = 100;
 /** Looks at the log for each look at the ring of signing keys, and for each batch of last uses. */
 const looksPerRefresh = 50;
@@ -33,6 +32,8 @@ export async function follow(
   stop: AbortSignal,
 ): Promise<void> {
   let isAway = false;
+  const alarm = createAlarm(stop);
+  const unwatch = revocationLog.watch(alarm.ring);
   for (let look = 1; !stop.aborted; look += 1) {
     try {
       await revocationLog.catchUp();
@@ -43,11 +44,12 @@ export async function follow(
       if (!isAway) logger.error({ err: error }, 'the store cannot be followed');
       isAway = true;
     }
-    await pause(stop);
+    await alarm.wait(interval);
   }
-  await usage
-    .flush()
-    .catch((error: unknown) => logger.warn({ err: error }, 'the last uses of keys could not be written'));
+  unwatch();
+  await Promise.all([usage.flush(), revocationLog.leave()]).catch((error: unknown) =>
+    logger.warn({ err: error }, 'the store could not be told of the end of this instance'),
+  );
 }
 
 /** Waits for a deployment to be made on a store that has none, as `keyturn init` does, and then serves it. */
@@ -59,6 +61,7 @@ export async function awaitDeployment(
   logger.warn(
     'the store holds no deployment: run "keyturn init" once; until then everything is answered with 503',
   );
+  const alarm = createAlarm(stop);
   while (!stop.aborted) {
     try {
       const deployment = await readDeployment(records, vault);
@@ -66,14 +69,32 @@ export async function awaitDeployment(
     } catch (error) {
       logger.error({ err: error }, 'the deployment cannot be served yet');
     }
-    await pause(stop);
+    await alarm.wait(interval);
   }
 }
 
-async function pause(stop: AbortSignal): Promise<void> {
-  try {
-    await delay(interval, undefined, { signal: stop });
-  } catch (error) {
-    if (!stop.aborted) throw error;
-  }
+/** A pause that ends early when it is rung for, or at the end of all. A ring before the pause makes it none. */
+function createAlarm(stop: AbortSignal): { ring(): void; wait(milliseconds: number): Promise<void> } {
+  let isRung = false;
+  let wake = (): void => {};
+  const ring = (): void => {
+    isRung = true;
+    wake();
+  };
+  stop.addEventListener('abort', ring, { once: true });
+  return {
+    ring,
+    async wait(milliseconds) {
+      if (!isRung) {
+        await new Promise<void>(resolve => {
+          const timer = setTimeout(resolve, milliseconds);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+      isRung = false;
+    },
+  };
 }

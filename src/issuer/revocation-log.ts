@@ -1,20 +1,46 @@
 /**
- * Revocation as the deployment remembers it: one append-only log. Each instance reads it whole at start and follows
- * it from then on; what a decision asks is in memory.
+ * Revocation as the deployment remembers it: a set of all that is in force, and an append-only log of what is new. Each
+ * instance reads the set at start and follows the log from then on; what a decision asks is in memory. A call that
+ * revokes waits until every instance has read that far, or is known to refuse.
  */
-import { type Revocation, Revocations } from '../access/revocations.ts';
+import { randomUUID } from 'node:crypto';
+import { endOf, type KeyRevocation, type Revocation, Revocations } from '../access/revocations.ts';
 import { clockSkewSeconds } from '../access/verify-token.ts';
-import type { Clock, Store } from '../store/store.ts';
+import type { Clock, LogEntry, Store } from '../store/store.ts';
 import { DeploymentLost } from './deployment.ts';
+import { parseNews, parseRevocation, writeNews, writeRevocation } from './revocation-news.ts';
+import { createRevocationReaders } from './revocation-readers.ts';
 
 export interface RevocationLog {
   readonly revocations: Revocations;
-  /** Kills every token of the key with a lower version. Resolves when that is durable and in force here. */
-  revokeKey(clientId: string, minKeyVersion: number): Promise<void>;
+  /** Kills every token of the key with a lower version. Resolves when that is written, and in force here. */
+  revokeKey(clientId: string, minKeyVersion: number, status?: KeyRevocation['status']): Promise<void>;
   /** Kills one token, until `exp` (seconds since the epoch). */
   revokeToken(jti: string, exp: number): Promise<void>;
+  /** Kills every token that the signing key has signed. */
+  revokeSigningKey(kid: string): Promise<void>;
+  /** Has every instance read the ring of signing keys again. */
+  announceRing(): Promise<void>;
+  /**
+   * Resolves when all that was written before, here or elsewhere, is durable on every node that may be promoted, and
+   * every instance has applied it or is refusing: milliseconds, or a second more than the longest staleness bound.
+   *
+   * @throws {StoreUnavailable} where that cannot be told
+   */
+  settle(): Promise<void>;
   /** Reads what has come since. Resolves when all of it is applied; several calls at once share one read. */
   catchUp(): Promise<void>;
+  /** Calls back where there may be news to catch up with. Returns what ends it. */
+  watch(onNews: () => void): () => void;
+  /** Takes this instance off the list of those that a revoking call waits for. Only for one that serves no more. */
+  leave(): Promise<void>;
+}
+
+/** What an instance tells those that listen to it: each revocation under the id of its entry, in their order. */
+export interface RevocationListener {
+  onRevocation(id: string, revocation: Revocation): void;
+  /** The state was read anew, as of this entry: what was told before is not to be built upon. */
+  onSnapshot(id: string): void;
 }
 
 /** Seconds: no token lives longer, whatever is configured. */
@@ -25,75 +51,166 @@ export interface RevocationLogOptions {
   readonly clock: Clock;
   /** Milliseconds of a clock that no one sets. */
   readonly monotonic: () => number;
+  /** Seconds after which this instance refuses, where it has not heard from the log. */
+  readonly maxStaleness: number;
   /** Rejects where the store is not the one that this instance knows: then nothing it says is news. */
   readonly confirm: () => Promise<void>;
-  /** Told of entries that cannot be read; they are passed over, and those behind them applied. */
+  /** Reads the ring of signing keys again: called before this instance says that it has read the news of it. */
+  readonly onRingChanged: () => Promise<void>;
+  readonly listener?: RevocationListener;
+  /** Told of entries that cannot be read; they are passed over, and the whole set is read again. */
   readonly onMalformedEntry: (id: string) => void;
+  /** Told where the log no longer holds what was read from it: how many revocations were missing and put back. */
+  readonly onLogLost: (putBack: number) => void;
 }
 
 export function createRevocationLog(options: RevocationLogOptions): RevocationLog {
-  const { store, clock } = options;
-  const revocations = new Revocations(options.monotonic);
-  let cursor: string | undefined;
+  const { store, clock, monotonic } = options;
+  const revocations = new Revocations(monotonic);
+  const readers = createRevocationReaders({ ...options, log: logName, id: randomUUID() });
+  /** The last entry read; undefined where the log was empty. */
+  let cursor: LogEntry | undefined;
+  /** Whether the set has been read, and nothing since makes that doubtful. */
+  let isWhole = false;
   let reading: Promise<void> | undefined;
-  let sweptAt = options.monotonic();
+  let sweptAt = monotonic();
 
-  const publish = async (news: Revocation): Promise<void> => {
-    await store.append(logName, JSON.stringify(news), { retention });
-    revocations.apply(news);
+  const publish = async (revocation: Revocation): Promise<void> => {
+    await put(revocation);
+    revocations.apply(revocation);
   };
+  // The set first: what the log tells must be found there by whoever reads it later.
+  const put = async (revocation: Revocation): Promise<void> => {
+    await store.addMember(setName, writeRevocation(revocation));
+    await store.append(logName, writeNews(revocation), { retention });
+  };
+
+  const readSnapshot = async (): Promise<void> => {
+    cursor = await store.lastEntry(logName);
+    const inStore = new Set<string>();
+    for await (const member of membersOf(store)) {
+      inStore.add(member);
+      const revocation = parseRevocation(member);
+      if (revocation !== undefined) revocations.apply(revocation);
+    }
+    const missing = [...revocations.entries()].filter(
+      known => endOf(known) * 1000 > clock() && !inStore.has(writeRevocation(known)),
+    );
+    // A store that has lost what it acknowledged is told again, by whoever still knows.
+    for (const known of missing) await put(known);
+    if (missing.length > 0) options.onLogLost(missing.length);
+    isWhole = true;
+    options.listener?.onSnapshot(cursor?.id ?? beginning);
+  };
+
+  const applyEntry = async ({ id, value }: LogEntry): Promise<void> => {
+    const news = parseNews(value);
+    if (news === undefined) {
+      options.onMalformedEntry(id);
+      isWhole = false;
+    } else if (news.kind === 'ring') {
+      await options.onRingChanged();
+    } else {
+      revocations.apply(news.revocation);
+      options.listener?.onRevocation(id, news.revocation);
+    }
+  };
+
+  /** Applies a page from the cursor on, and returns whether there may be more. */
+  const readPage = async (): Promise<boolean> => {
+    const from = cursor;
+    const page = await store.readLog(logName, {
+      from: from?.id,
+      limit: from === undefined ? 1 : pageSize,
+      reader: readers.self(from?.id),
+    });
+    const [first, ...others] = page;
+    if (from === undefined ? first !== undefined : first?.id !== from.id || first.value !== from.value) {
+      // Trimmed past us, deleted, or an older copy of itself: what lies between is not known.
+      if (from !== undefined) revocations.distrust();
+      isWhole = false;
+      return true;
+    }
+    for (const entry of others) {
+      await applyEntry(entry);
+      cursor = entry;
+    }
+    return others.length > 0 || !isWhole;
+  };
+
   const read = async (): Promise<void> => {
-    const startedAt = options.monotonic();
+    const startedAt = monotonic();
     await options.confirm().catch((error: unknown) => {
-      if (error instanceof DeploymentLost) revocations.distrust();
+      if (error instanceof DeploymentLost) {
+        revocations.distrust();
+        isWhole = false;
+      }
       throw error;
     });
-    let page;
     do {
-      page = await store.readLog(logName, cursor, pageSize);
-      for (const { id, value } of page) {
-        const news = parseRevocation(value);
-        if (news === undefined) options.onMalformedEntry(id);
-        else revocations.apply(news);
-        cursor = id;
-      }
-    } while (page.length === pageSize);
+      if (!isWhole) await readSnapshot();
+    } while (await readPage());
     revocations.markFresh(startedAt);
     if (startedAt - sweptAt < sweepInterval) return;
     sweptAt = startedAt;
-    revocations.sweep(clock() / 1000 - clockSkewSeconds);
+    await sweep();
   };
+
+  /** Less than the skew of clocks, and for the store an hour less: another's clock may be behind. */
+  const sweep = async (): Promise<void> => {
+    const now = clock() / 1000;
+    revocations.sweep(now - clockSkewSeconds);
+    for await (const member of membersOf(store)) {
+      const revocation = parseRevocation(member);
+      if (revocation !== undefined && endOf(revocation) > now - sweepSlack) return;
+      await store.removeMember(setName, member);
+    }
+  };
+
+  const end = () => Math.ceil(clock() / 1000) + longestTokenLife;
   return {
     revocations,
-    revokeKey: (client_id, min_key_version) =>
-      publish({ client_id, min_key_version, until: Math.ceil(clock() / 1000) + longestTokenLife }),
+    revokeKey: (client_id, min_key_version, status) =>
+      publish({ client_id, min_key_version, until: end(), ...(status && { status }) }),
     revokeToken: (jti, exp) => publish({ jti, exp }),
+    revokeSigningKey: kid => publish({ kid, until: end() }),
+    async announceRing() {
+      await store.append(logName, writeNews('ring'), { retention });
+    },
+    async settle() {
+      const newest = await store.lastEntry(logName);
+      const everybodyKnows = newest === undefined ? undefined : readers.waitFor(newest.id);
+      await Promise.all([store.settle(), everybodyKnows]);
+    },
     catchUp() {
       reading ??= read().finally(() => {
         reading = undefined;
       });
       return reading;
     },
+    watch: onNews => store.watchLog(logName, onNews),
+    leave: () => readers.leave(),
   };
 }
 
 const logName = 'revocations';
+const setName = 'revocations';
+/** The id before all others. */
+export const beginning = '0-0';
 const pageSize = 1000;
 /** Milliseconds. */
 const sweepInterval = 60_000;
-/** Milliseconds: an hour longer than any token lives. */
-const retention = (longestTokenLife + 3600) * 1000;
+/** Seconds. */
+const sweepSlack = 3600;
+/** Milliseconds: how long an instance may be away and still go on where it was. The set keeps what is in force. */
+const retention = 3600 * 1000;
 
-function parseRevocation(text: string): Revocation | undefined {
-  try {
-    const entry = JSON.parse(text) as Partial<Record<string, unknown>>;
-    const { client_id, min_key_version, until, jti, exp } = entry;
-    if (typeof jti === 'string' && Number.isFinite(exp)) return { jti, exp: Number(exp) };
-    if (typeof client_id !== 'string' || !Number.isSafeInteger(min_key_version) || !Number.isFinite(until))
-      return undefined;
-    return { client_id, min_key_version: Number(min_key_version), until: Number(until) };
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
+async function* membersOf(store: Store): AsyncGenerator<string> {
+  let after: string | undefined;
+  for (;;) {
+    const members = await store.listMembers(setName, { after, limit: pageSize });
+    yield* members;
+    after = members.at(-1);
+    if (members.length < pageSize) return;
   }
 }

@@ -46,16 +46,20 @@ export function createRevoker({
         await apiKeys.change(id, key => stepStatus(key, 'revoke', clock()), {
           announce: () => announce(id, 'key.revoke', `key/${id}`),
         });
+        await revocationLog.settle();
         return { clientId: id, what: 'key' };
       }
       // A reader more lenient than our guard may accept another spelling: the token behind it dies all the same.
       const token = await verifier.verify(canonicalizeToken(text));
       if (token === undefined || token.claims.exp * 1000 <= clock()) return undefined;
       const { jti, exp, client_id } = token.claims;
-      // It is only known here once it is durable: saying it again would make the log grow for nothing.
-      if (revocationLog.revocations.isRevoked(token.claims)) return { clientId: client_id, what: 'token' };
-      await announce(client_id, 'token.revoke', `token/${jti}`);
-      await revocationLog.revokeToken(jti, exp);
+      // It is only known here once it is written: writing it again would make the log grow for nothing.
+      if (!revocationLog.revocations.isRevoked(token)) {
+        await announce(client_id, 'token.revoke', `token/${jti}`);
+        await revocationLog.revokeToken(jti, exp);
+      }
+      // Also for one that was revoked before: whoever asks again was not told that it is in force everywhere.
+      await revocationLog.settle();
       return { clientId: client_id, what: 'token' };
     },
   };

@@ -3,7 +3,7 @@
  * retired pepper is renewed; a version that lags behind the revocation log catches up. In all other uses nothing is
  * written: the time and place are noted in memory.
  */
-import type { Revocations } from '../access/revocations.ts';
+import type { KeyRevocation, Revocations } from '../access/revocations.ts';
 import { parseApiKey } from '../protocol/api-key.ts';
 import type { Clock } from '../store/store.ts';
 import type { ApiKey, KeySecret } from './api-key.ts';
@@ -37,9 +37,9 @@ export function createSettleUse(options: SettleUseOptions): SettleUse {
   const { apiKeys, authenticator, revocations, usage, vault, clock } = options;
   return async (used, text, address) => {
     let settled: AuthenticatedKey | undefined = used;
-    const least = revocations.leastVersion(used.key.id);
-    if (used.key.version < least) {
-      await apiKeys.change(used.key.id, key => (key.version < least ? { ...key, version: least } : key));
+    const news = revocations.ofKey(used.key.id);
+    if (news !== undefined && used.key.version < news.min_key_version) {
+      await apiKeys.change(used.key.id, key => catchUpWith(news, key, clock()));
       settled = await authenticator.authenticate(text);
     }
     if (settled?.secret.firstUseGrace !== undefined) {
@@ -52,6 +52,12 @@ export function createSettleUse(options: SettleUseOptions): SettleUse {
       renewHash(settled, text, options).catch(options.onRenewalFailed);
     return settled;
   };
+}
+
+/** A change whose log entry was written and whose record was not, or was lost: the record follows the log. */
+function catchUpWith({ min_key_version, status }: KeyRevocation, key: ApiKey, now: number): ApiKey {
+  if (key.version >= min_key_version) return key;
+  return { ...key, version: min_key_version, ...(status && { status }), updatedAt: now };
 }
 
 async function startClock(

@@ -26,11 +26,19 @@ export type AdminAction = (call: AdminCall) => Promise<Answer>;
 /** Who holds a token: an account only where it is one's access key, whatever user an ordinary key acts as. */
 export type Identify = (token: GenuineToken) => { account?: string; clientId: string };
 
-/** Answers calls; `POST`s that carry an `Idempotency-Key` once. */
-export function createAdminEndpoint(
-  idempotency: Idempotency,
-  identify: Identify,
-): (action: AdminAction) => AppMiddleware {
+export interface AdminEndpointOptions {
+  readonly idempotency: Idempotency;
+  readonly identify: Identify;
+  /** Resolves when what was changed is durable, and in force at every instance. */
+  readonly settle: () => Promise<void>;
+}
+
+/** Answers calls; `POST`s that carry an `Idempotency-Key` once; and no change before it holds everywhere. */
+export function createAdminEndpoint({
+  idempotency,
+  identify,
+  settle,
+}: AdminEndpointOptions): (action: AdminAction) => AppMiddleware {
   return action => async ctx => {
     const caller = callerOf(ctx, identify);
     const text = await readAdminBody(ctx);
@@ -51,6 +59,7 @@ export function createAdminEndpoint(
         : await idempotency.once(caller.actor.clientId, key, `${ctx.method} ${ctx.url}\n${text}`, prepare =>
             action(call(prepare)),
           );
+    if (ctx.method !== 'GET') await settle();
     send(ctx, answer);
   };
 }

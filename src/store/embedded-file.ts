@@ -14,6 +14,7 @@ export interface EmbeddedFile {
   readonly records: Table;
   readonly expiries: Table;
   readonly members: Table;
+  /** The last id of each log, and the notes of its readers. */
   readonly logs: Table;
   readonly entries: Table;
 }

@@ -1,11 +1,22 @@
 /** The embedded store: one LMDB data file, shared safely by several processes on one machine. */
+import { EventEmitter } from 'node:events';
+import type { RangeOptions } from 'lmdb';
 import { createEmbeddedWriter, type EmbeddedWriter } from './embedded-writer.ts';
 import { openEmbeddedFile, type EmbeddedFile, type Table } from './embedded-file.ts';
 import * as keys from './embedded-keys.ts';
 import { formatLogId, nextLogId, parseLogId } from './log-id.ts';
 import { checkName, checkText } from './names.ts';
 import { encodeRecord, expiryOf, livingValue } from './record-text.ts';
-import { StoreUnavailable, type Clock, type MemberQuery, type RecordOptions, type Store } from './store.ts';
+import {
+  type Clock,
+  type LogEntry,
+  type LogQuery,
+  type LogReader,
+  type MemberQuery,
+  type RecordOptions,
+  type Store,
+  StoreUnavailable,
+} from './store.ts';
 
 export interface EmbeddedStoreOptions {
   /** Where the data file is, or is to be. Made with mode 0700 where there is none. */
@@ -184,12 +195,31 @@ function memberOperations(file: EmbeddedFile, writer: EmbeddedWriter) {
 function logOperations(file: EmbeddedFile, writer: EmbeddedWriter, clock: Clock) {
   const logs = file.logs;
   const entries = file.entries;
+  /** Other processes on the same file are heard of only when the log is read. */
+  const news = new EventEmitter().setMaxListeners(0);
+
+  function readEntries(log: string, range: RangeOptions): LogEntry[] {
+    return read(entries, () =>
+      Array.from(entries.getRange(range), ({ key, value }) => ({
+        id: formatLogId(keys.idInEntryKey(log, key)),
+        value,
+      })),
+    );
+  }
+
+  /** A note that stands already costs no write. */
+  async function takeNote(log: string, { id, note }: LogReader): Promise<void> {
+    checkName(id);
+    checkText(note);
+    const key = keys.memberKey(log, id);
+    if (read(logs, () => logs.get(key)) !== note) await writer.write(() => logs.putSync(key, note));
+  }
 
   return {
     async append(log: string, value: string, { retention }: { retention: number }) {
       checkName(log);
       checkText(value);
-      return writer.write(() => {
+      const appended = await writer.write(() => {
         const last = logs.get(Buffer.from(log));
         const id = nextLogId(last === undefined ? undefined : parseLogId(last), clock());
         entries.putSync(keys.entryKey(log, id), value);
@@ -197,20 +227,52 @@ function logOperations(file: EmbeddedFile, writer: EmbeddedWriter, clock: Clock)
         sweepLog(entries, log, clock() - retention);
         return formatLogId(id);
       });
+      news.emit(log);
+      return appended;
     },
 
-    async readLog(log: string, after: string | undefined, limit: number) {
+    async readLog(log: string, { from, limit, reader }: LogQuery) {
       checkName(log);
-      const start = after === undefined ? keys.firstKey(log) : keys.entryKey(log, parseLogId(after));
+      const start = from === undefined ? keys.firstKey(log) : keys.entryKey(log, parseLogId(from));
       if (limit < 1) return [];
-      const range = { start, exclusiveStart: true, end: keys.endKey(log), limit };
-      return read(entries, () =>
-        Array.from(entries.getRange(range), ({ key, value }) => ({
-          id: formatLogId(keys.idInEntryKey(log, key)),
-          value,
+      if (reader !== undefined) await takeNote(log, reader);
+      return readEntries(log, { start, end: keys.endKey(log), limit });
+    },
+
+    async lastEntry(log: string) {
+      checkName(log);
+      const range = { start: keys.endKey(log), end: keys.firstKey(log), reverse: true, limit: 1 };
+      return readEntries(log, range)[0];
+    },
+
+    async listReaders(log: string) {
+      checkName(log);
+      const range = { start: keys.firstKey(log), end: keys.endKey(log) };
+      return read(logs, () =>
+        Array.from(logs.getRange(range), ({ key, value }) => ({
+          id: keys.memberInKey(log, key),
+          note: value,
         })),
       );
     },
+
+    async removeReader(log: string, { id, note }: LogReader) {
+      checkName(log);
+      checkName(id);
+      const key = keys.memberKey(log, id);
+      await writer.write(() => {
+        if (logs.get(key) === note) logs.removeSync(key);
+      });
+    },
+
+    watchLog(log: string, onNews: () => void) {
+      checkName(log);
+      news.on(log, onNews);
+      return () => news.off(log, onNews);
+    },
+
+    /** What has been written has been synced. */
+    async settle() {},
   };
 }
 

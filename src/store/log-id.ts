@@ -1,4 +1,7 @@
-/** Ids of log entries, `<milliseconds>-<sequence>`: strictly increasing, also when the clock goes back. */
+/**
+ * Ids of log entries, `<milliseconds>-<sequence>`: strictly increasing, also when the clock goes back. A millisecond has a
+ * thousand of them; whoever needs more takes them from those to come, so that an id is one safe integer too.
+ */
 export interface LogId {
   readonly ms: number;
   readonly sequence: number;
@@ -6,8 +9,11 @@ export interface LogId {
 
 export function nextLogId(last: LogId | undefined, now: number): LogId {
   if (last === undefined || now > last.ms) return { ms: now, sequence: 0 };
-  return { ms: last.ms, sequence: last.sequence + 1 };
+  if (last.sequence + 1 < perMillisecond) return { ms: last.ms, sequence: last.sequence + 1 };
+  return { ms: last.ms + 1, sequence: 0 };
 }
+
+export const perMillisecond = 1000;
 
 /** @throws TypeError where this is no id: ids are only ever handed back. */
 export function parseLogId(text: string): LogId {
@@ -18,4 +24,10 @@ export function parseLogId(text: string): LogId {
 
 export function formatLogId(id: LogId): string {
   return `${id.ms}-${id.sequence}`;
+}
+
+/** Negative where `a` came before `b`. */
+export function compareLogIds(a: string, b: string): number {
+  const [one, other] = [parseLogId(a), parseLogId(b)];
+  return one.ms - other.ms || one.sequence - other.sequence;
 }

@@ -6,8 +6,18 @@ import { StoreUnavailable } from './store.ts';
 
 export type RedisClient = Redis | Cluster;
 
+/** @throws Error where the client has no connection, nor gets one within a second */
+export async function waitUntilReady(client: RedisClient): Promise<void> {
+  const deadline = performance.now() + 1000;
+  while (client.status !== 'ready') {
+    if (performance.now() > deadline) throw new Error('there is no connection');
+    await delay(10);
+  }
+}
+
 export interface ConnectedRedis {
   readonly client: RedisClient;
+  readonly target: RedisTarget;
   /** The latest error of the connection itself. */
   readonly lastError: () => unknown;
 }
@@ -17,7 +27,8 @@ export async function connectRedis(
   url: string,
   onWarning: (message: string) => void,
 ): Promise<ConnectedRedis> {
-  const client = createClient(parseRedisUrl(url));
+  const target = parseRedisUrl(url);
+  const client = createClient(target);
   let latest: unknown;
   const lastError = () => latest;
   client.on('error', (error: unknown) => (latest = error));
@@ -25,7 +36,7 @@ export async function connectRedis(
   try {
     await untilReady(client, lastError);
     await inspectRedis(client, onWarning);
-    return { client, lastError };
+    return { client, target, lastError };
   } catch (error) {
     client.disconnect();
     throw unavailable(error);
@@ -44,17 +55,61 @@ export function messageOf(error: unknown): string {
 }
 
 function createClient(target: RedisTarget): RedisClient {
-  if (target.layout === 'cluster') return createCluster(target);
-  if (target.layout === 'sentinel') return createSentinelClient(target);
-  const [host] = target.hosts;
-  return new Redis({ ...nodeOptions(target), ...connectionOptions, ...host });
+  if (target.layout === 'cluster') return createCluster(target, nodeOptions(target));
+  return createNodeClient(target, { ...nodeOptions(target), ...connectionOptions });
 }
 
-function createSentinelClient(target: RedisTarget): Redis {
+/**
+ * A client beside the main one, for commands that keep their connection waiting. It queues while it connects.
+ *
+ * @param patience milliseconds that a command may take
+ */
+export function createWaitingClient(target: RedisTarget, patience: number): RedisClient {
+  const options = { ...nodeOptions(target), commandTimeout: patience, socketTimeout: patience + 1000 };
+  const client =
+    target.layout === 'cluster'
+      ? createCluster(target, options)
+      : createNodeClient(target, { ...options, ...connectionOptions, enableAutoPipelining: false });
+  // Whoever asks for something hears of it; while nobody asks, it only connects again.
+  client.on('error', () => undefined);
+  return client;
+}
+
+/** A client of each Sentinel, to be connected when it is first asked. */
+export function createSentinelClients({
+  hosts,
+  tls,
+  sentinelUsername,
+  sentinelPassword,
+}: RedisTarget): readonly Redis[] {
+  return hosts.map(host => {
+    const client = new Redis({
+      ...host,
+      ...(tls && { tls: {} }),
+      ...(sentinelUsername !== undefined && { username: sentinelUsername }),
+      ...(sentinelPassword !== undefined && { password: sentinelPassword }),
+      lazyConnect: true,
+      connectTimeout: 500,
+      commandTimeout: 500,
+      maxRetriesPerRequest: 0,
+      autoResendUnfulfilledCommands: false,
+      retryStrategy: retryDelay,
+    });
+    client.on('error', () => undefined);
+    return client;
+  });
+}
+
+function createNodeClient(target: RedisTarget, options: RedisOptions): Redis {
+  if (target.layout === 'sentinel') return createSentinelClient(target, options);
+  const [host] = target.hosts;
+  return new Redis({ ...options, ...host });
+}
+
+function createSentinelClient(target: RedisTarget, options: RedisOptions): Redis {
   const { hosts, master, tls, sentinelUsername, sentinelPassword } = target;
   return new Redis({
-    ...nodeOptions(target),
-    ...connectionOptions,
+    ...options,
     sentinels: [...hosts],
     ...(master !== undefined && { name: master }),
     ...(sentinelUsername !== undefined && { sentinelUsername }),
@@ -67,9 +122,9 @@ function createSentinelClient(target: RedisTarget): Redis {
   });
 }
 
-function createCluster(target: RedisTarget): Cluster {
+function createCluster(target: RedisTarget, redisOptions: RedisOptions): Cluster {
   return new Cluster([...target.hosts], {
-    redisOptions: nodeOptions(target),
+    redisOptions,
     scaleReads: 'master',
     // Not in a Cluster: where slots move while commands gather, ioredis rejects a promise that nobody can hear.
     enableAutoPipelining: false,

@@ -3,14 +3,20 @@
  * for a connection, and nothing is sent twice that might have been done.
  */
 import { connectRedis, messageOf, unavailable, type RedisClient } from './redis-connect.ts';
+import { createSettler } from './redis-settle.ts';
+import { watchStream } from './redis-watch.ts';
 import type { Script } from './redis-scripts.ts';
 import { StoreUnavailable } from './store.ts';
 
 export interface RedisConnection {
   /** @throws StoreUnavailable */
   command(name: string, ...args: Arguments): Promise<unknown>;
-  /** Runs a script on one key. @throws StoreUnavailable */
-  run(script: Script, key: string, ...args: Arguments): Promise<unknown>;
+  /** Runs a script on one key, or on several of one slot. @throws StoreUnavailable */
+  run(script: Script, keys: string | readonly string[], ...args: Arguments): Promise<unknown>;
+  /** See {@link Store.watchLog}: of the log under this key. */
+  watch(key: string, onNews: () => void): () => void;
+  /** See {@link Store.settle}. @throws StoreUnavailable */
+  settle(): Promise<void>;
   /** Finishes what is under way, within a deadline, and disconnects. */
   close(): Promise<void>;
 }
@@ -21,7 +27,9 @@ export async function openRedisConnection(
   url: string,
   onWarning: (message: string) => void,
 ): Promise<RedisConnection> {
-  const { client, lastError } = await connectRedis(url, onWarning);
+  const { client, target, lastError } = await connectRedis(url, onWarning);
+  const settler = createSettler(target);
+  const watches = new Set<() => void>();
   const underWay = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
 
@@ -40,8 +48,30 @@ export async function openRedisConnection(
 
   return {
     command: (name, ...args) => answer(() => send(client, name, args)),
-    run: (script, key, ...args) => answer(() => runScript(client, script, [1, key, ...args])),
-    close: () => (closing ??= finish(client, underWay)),
+    run: (script, keys, ...args) =>
+      answer(() =>
+        runScript(client, script, [typeof keys === 'string' ? 1 : keys.length, ...[keys].flat(), ...args]),
+      ),
+    watch(key, onNews) {
+      const end = watchStream(target, key, onNews);
+      watches.add(end);
+      return () => {
+        watches.delete(end);
+        end();
+      };
+    },
+    async settle() {
+      try {
+        await settler.settle();
+      } catch (error) {
+        throw unavailable(reasonOf(error, lastError()));
+      }
+    },
+    close() {
+      for (const end of watches) end();
+      settler.close();
+      return (closing ??= finish(client, underWay));
+    },
   };
 }
 

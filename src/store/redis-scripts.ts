@@ -1,5 +1,5 @@
 /**
- * The steps that Redis takes at once. Each touches one key, so each works in a Cluster too. "Now" is handed
+ * The steps that Redis takes at once. Each touches keys of one slot, so each works in a Cluster too. "Now" is handed
  * in; the TTL only sweeps up.
  */
 import { createHash } from 'node:crypto';
@@ -57,10 +57,26 @@ if last then
   if tonumber(lastMs) >= tonumber(ms) then
     ms = lastMs
     sequence = tonumber(lastSequence) + 1
+    if sequence >= 1000 then
+      ms = string.format('%.0f', tonumber(lastMs) + 1)
+      sequence = 0
+    end
   end
 end
 local id = ms .. '-' .. string.format('%.0f', sequence)
 return redis.call('XADD', KEYS[1], 'MINID', '~', ARGV[3], id, 'v', ARGV[2])
+`);
+
+/** log, readers; from, limit, reader, note → entries. One step, so that a note never says more than was to be read. */
+export const readAsReader = script(`
+redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])
+return redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])
+`);
+
+/** readers; reader, note → 1 or 0 */
+export const removeReader = script(`
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+return redis.call('HDEL', KEYS[1], ARGV[1])
 `);
 
 function script(lua: string): Script {

@@ -1,4 +1,4 @@
-/** The Redis store: standalone, behind Sentinel, or a Cluster. Each operation touches one key. */
+/** The Redis store: standalone, behind Sentinel, or a Cluster. Each operation touches one slot. */
 import { randomUUID } from 'node:crypto';
 import { smaller, successor } from './byte-order.ts';
 import { parseLogId } from './log-id.ts';
@@ -6,7 +6,15 @@ import { checkName, checkText } from './names.ts';
 import { encodeRecord, livingValue } from './record-text.ts';
 import { openRedisConnection, type RedisConnection } from './redis-connection.ts';
 import * as scripts from './redis-scripts.ts';
-import { StoreUnavailable, type Clock, type MemberQuery, type RecordOptions, type Store } from './store.ts';
+import {
+  type Clock,
+  type LogQuery,
+  type LogReader,
+  type MemberQuery,
+  type RecordOptions,
+  type Store,
+  StoreUnavailable,
+} from './store.ts';
 
 export interface RedisStoreOptions {
   /** See redis-url.ts for its forms. */
@@ -32,6 +40,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       await redis.command('set', checkKey, written, 'PX', 60_000);
       await redis.command('get', checkKey);
     },
+
+    settle: () => redis.settle(),
 
     close: () => redis.close(),
   };
@@ -78,7 +88,7 @@ function recordOperations(redis: RedisConnection, clock: Clock) {
 }
 
 /** Braces steer a key to a slot of a Cluster, so a name has none of its own. */
-function keyOf(kind: 'r' | 's' | 'l', name: string): string {
+function keyOf(kind: 'r' | 's' | 'l' | 'f', name: string): string {
   return `keyturn:${kind}:{${name.replace(/[%{}]/g, encodeURIComponent)}}`;
 }
 
@@ -168,14 +178,44 @@ function logOperations(redis: RedisConnection, clock: Clock) {
       return text(await redis.run(scripts.append, keyOf('l', log), now, value, before));
     },
 
-    async readLog(log: string, after: string | undefined, limit: number) {
+    async readLog(log: string, { from, limit, reader }: LogQuery) {
       checkName(log);
-      if (after !== undefined) parseLogId(after);
+      if (from !== undefined) parseLogId(from);
       if (limit < 1) return [];
-      const from = after === undefined ? '-' : `(${after}`;
-      return list(await redis.command('xrange', keyOf('l', log), from, '+', 'COUNT', limit)).map(entry);
+      return list(await range(log, from ?? '-', limit, reader)).map(entry);
+    },
+
+    async lastEntry(log: string) {
+      checkName(log);
+      const [newest] = list(await redis.command('xrevrange', keyOf('l', log), '+', '-', 'COUNT', 1));
+      return newest === undefined ? undefined : entry(newest);
+    },
+
+    async listReaders(log: string) {
+      checkName(log);
+      const readers = await redis.command('hgetall', keyOf('f', log));
+      return Object.entries(readers as Record<string, string>).map(([id, note]) => ({ id, note }));
+    },
+
+    async removeReader(log: string, { id, note }: LogReader) {
+      checkName(log);
+      checkName(id);
+      await redis.run(scripts.removeReader, keyOf('f', log), id, note);
+    },
+
+    watchLog(log: string, onNews: () => void) {
+      checkName(log);
+      return redis.watch(keyOf('l', log), onNews);
     },
   };
+
+  function range(log: string, from: string, limit: number, reader: LogReader | undefined): Promise<unknown> {
+    if (reader === undefined) return redis.command('xrange', keyOf('l', log), from, '+', 'COUNT', limit);
+    const { id, note } = reader;
+    checkName(id);
+    checkText(note);
+    return redis.run(scripts.readAsReader, [keyOf('l', log), keyOf('f', log)], from, limit, id, note);
+  }
 }
 
 function entry(reply: unknown) {

@@ -54,8 +54,33 @@ export interface Store {
    */
   append(log: string, value: string, options: { retention: number }): Promise<string>;
 
-  /** Entries strictly after the id `after` (from the oldest kept where undefined), oldest first, `limit` at most. */
-  readLog(log: string, after: string | undefined, limit: number): Promise<LogEntry[]>;
+  /**
+   * Entries from the id `from` on, that one included where it is still there (from the oldest kept where undefined),
+   * oldest first, `limit` at most. Where a `reader` reads, what it notes of itself is written in the same step: whoever
+   * sees the note knows that nothing which came before it was hidden from the reader.
+   */
+  readLog(log: string, query: LogQuery): Promise<LogEntry[]>;
+
+  /** The newest entry, or undefined where there is none. */
+  lastEntry(log: string): Promise<LogEntry | undefined>;
+
+  /** Everybody who has read the log as a reader and has not been removed, in no order. */
+  listReaders(log: string): Promise<LogReader[]>;
+
+  /** Forgets a reader, if its note still is this one. */
+  removeReader(log: string, reader: LogReader): Promise<void>;
+
+  /**
+   * Calls `onNews` soon after something has been appended, by whomever; also at times when nothing was. A hint to read
+   * sooner, and no more: that it does not come proves nothing. Returns what ends it.
+   */
+  watchLog(log: string, onNews: () => void): () => void;
+
+  /**
+   * Resolves when everything that had been written is durable on every node that may come to stand in for the one that
+   * took it; rejects with {@link StoreUnavailable} where that cannot be told.
+   */
+  settle(): Promise<void>;
 
   /** Resolves when the store can be read and written; rejects with {@link StoreUnavailable} otherwise. */
   check(): Promise<void>;
@@ -77,9 +102,21 @@ export interface MemberQuery {
 }
 
 export interface LogEntry {
-  /** `<milliseconds>-<sequence>`, increasing within a log. Opaque to callers, who only hand it back. */
+  /** `<milliseconds>-<sequence>`, increasing within a log, the sequence below 1000. See log-id.ts. */
   readonly id: string;
   readonly value: string;
+}
+
+export interface LogQuery {
+  readonly from?: string | undefined;
+  readonly limit: number;
+  readonly reader?: LogReader;
+}
+
+export interface LogReader {
+  readonly id: string;
+  /** What the reader says of itself: any text, replaced at each reading. */
+  readonly note: string;
 }
 
 /** Milliseconds since the epoch. Injected, so that tests can move it. */

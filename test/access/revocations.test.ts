@@ -1,23 +1,35 @@
-/** What is revoked: two maps that only grow, until nothing alive can meet what they hold. */
+/** What is revoked: maps that only grow, until nothing alive can meet what they hold. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Revocation, Revocations } from '../../src/access/revocations.ts';
 
-const token = { client_id: 'a', key_version: 3, jti: 'j' };
+const claims = { client_id: 'a', key_version: 3, jti: 'j' };
+const token = { kid: 'signer', claims };
+/** As the token, but for these claims. */
+const like = (other: Partial<typeof claims>) => ({ ...token, claims: { ...claims, ...other } });
 
 describe('the revocation state', () => {
   it('kills tokens of an older version of their key, and no other', () => {
     const revocations = new Revocations(() => 0);
     revocations.apply({ client_id: 'a', min_key_version: 3, until: 100 });
     expect(revocations.isRevoked(token)).toBe(false);
-    expect(revocations.isRevoked({ ...token, key_version: 2 })).toBe(true);
-    expect(revocations.isRevoked({ ...token, client_id: 'b', key_version: 0 })).toBe(false);
+    expect(revocations.isRevoked(like({ key_version: 2 }))).toBe(true);
+    expect(revocations.isRevoked(like({ client_id: 'b', key_version: 0 }))).toBe(false);
   });
 
   it('does not depend on the order of the news, nor on doubles', () => {
     const news: fc.Arbitrary<Revocation[]> = fc.array(
       fc.oneof(
-        fc.record({ client_id: fc.constantFrom('a', 'b'), min_key_version: fc.nat(5), until: fc.nat(50) }),
+        fc.record(
+          {
+            client_id: fc.constantFrom('a', 'b'),
+            min_key_version: fc.nat(5),
+            until: fc.nat(50),
+            status: fc.constantFrom('disabled' as const, 'revoked' as const),
+          },
+          { requiredKeys: ['client_id', 'min_key_version', 'until'] },
+        ),
+        fc.record({ kid: fc.constantFrom('s', 't'), until: fc.nat(50) }),
         fc.record({ jti: fc.constantFrom('j', 'k'), exp: fc.nat(50) }),
       ),
     );
@@ -29,12 +41,38 @@ describe('the revocation state', () => {
         for (const state of [forth, back]) state.sweep(now);
         for (const key_version of [0, 1, 2, 3, 4, 5]) {
           for (const jti of ['j', 'k', 'l']) {
-            const asked = { client_id: 'a', key_version, jti };
-            expect(forth.isRevoked(asked)).toBe(back.isRevoked(asked));
+            for (const kid of ['s', 't']) {
+              const asked = { kid, claims: { client_id: 'a', key_version, jti } };
+              expect(forth.isRevoked(asked)).toBe(back.isRevoked(asked));
+            }
           }
         }
+        expect(new Set(forth.entries())).toEqual(new Set(back.entries()));
       }),
     );
+  });
+
+  it('kills every token of a signing key', () => {
+    const revocations = new Revocations(() => 0);
+    revocations.apply({ kid: 'signer', until: 100 });
+    expect(revocations.isRevoked(token)).toBe(true);
+    expect(revocations.isSigningKeyRevoked('signer')).toBe(true);
+    expect(revocations.isRevoked({ ...token, kid: 'another' })).toBe(false);
+  });
+
+  it('remembers what became of a key with its greatest version, and of two the worse', () => {
+    const revocations = new Revocations(() => 0);
+    revocations.apply({ client_id: 'a', min_key_version: 3, until: 100, status: 'disabled' });
+    revocations.apply({ client_id: 'a', min_key_version: 3, until: 90, status: 'revoked' });
+    revocations.apply({ client_id: 'a', min_key_version: 3, until: 110 });
+    expect(revocations.ofKey('a')).toEqual({
+      client_id: 'a',
+      min_key_version: 3,
+      until: 110,
+      status: 'revoked',
+    });
+    revocations.apply({ client_id: 'a', min_key_version: 4, until: 100 });
+    expect(revocations.ofKey('a')).toEqual({ client_id: 'a', min_key_version: 4, until: 110 });
   });
 
   it('forgets only what is over', () => {

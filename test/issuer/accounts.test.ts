@@ -51,7 +51,10 @@ beforeEach(async () => {
     clock,
     monotonic: () => performance.now(),
     confirm: announce,
+    maxStaleness: 5,
+    onRingChanged: async () => undefined,
     onMalformedEntry: () => undefined,
+    onLogLost: () => undefined,
   });
   apiKeys = createApiKeys({ store, records, vault, clock, revocationLog });
   accounts = createAccounts({ store, records, clock, apiKeys });
@@ -71,7 +74,7 @@ async function createAdmin(): Promise<{ accessKey: string; isDead: () => boolean
   );
   const { account } = await accounts.createAccessKey('alice', announce);
   const accessKey = account.accessKey ?? '';
-  const token = { client_id: accessKey, key_version: 1, jti: '' };
+  const token = { kid: '', claims: { client_id: accessKey, key_version: 1, jti: '' } };
   return { accessKey, isDead: () => revocationLog.revocations.isRevoked(token) };
 }
 

@@ -18,7 +18,7 @@ export function namePromises({ one }: ContractSubject): void {
     await one().addMember(name, name);
     expect(await one().listMembers(name, { limit: 2 })).toEqual([name]);
     const id = await one().append(name, 'b', { retention: 1000 });
-    expect(await one().readLog(name, undefined, 2)).toEqual([{ id, value: 'b' }]);
+    expect(await one().readLog(name, { limit: 2 })).toEqual([{ id, value: 'b' }]);
   });
 
   test('names that differ in their braces are different names', async () => {
@@ -35,7 +35,7 @@ export function namePromises({ one }: ContractSubject): void {
     await one().append(name, 'e', { retention: 1000 });
     expect(await one().get(name)).toBe('a');
     expect(await one().listMembers(name, { limit: 9 })).toEqual(['m']);
-    expect((await one().readLog(name, undefined, 9)).map(({ value }) => value)).toEqual(['e']);
+    expect((await one().readLog(name, { limit: 9 })).map(({ value }) => value)).toEqual(['e']);
   });
 
   test.each([
@@ -58,7 +58,7 @@ export function namePromises({ one }: ContractSubject): void {
       () => store.removeMember('s', name),
       () => store.listMembers(name, { limit: 1 }),
       () => store.append(name, 'a', { retention: 1 }),
-      () => store.readLog(name, undefined, 1),
+      () => store.readLog(name, { limit: 1 }),
     ];
     for (const call of calls) await expect(call()).rejects.toThrow(TypeError);
   });
@@ -68,6 +68,6 @@ export function namePromises({ one }: ContractSubject): void {
     await expect(store.create(fresh('r'), 'a\ud800')).rejects.toThrow(TypeError);
     await expect(store.append(fresh('l'), '\udc00', { retention: 1 })).rejects.toThrow(TypeError);
     await expect(store.create(fresh('r'), 'a', { expiresAt: Number.NaN })).rejects.toThrow(TypeError);
-    await expect(store.readLog(fresh('l'), 'no id', 1)).rejects.toThrow(TypeError);
+    await expect(store.readLog(fresh('l'), { from: 'no id', limit: 1 })).rejects.toThrow(TypeError);
   });
 }

@@ -51,7 +51,7 @@ describe('its files', () => {
     const after = await openStore(directory);
     expect(await after.get('r')).toBe('a');
     expect(await after.listMembers('s', { limit: 2 })).toEqual(['m']);
-    expect(await after.readLog('l', undefined, 2)).toEqual([{ id, value: 'e' }]);
+    expect(await after.readLog('l', { limit: 2 })).toEqual([{ id, value: 'e' }]);
     await after.close();
   });
 

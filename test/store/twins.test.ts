@@ -127,8 +127,9 @@ function createWalker(store: Store, run: string): (step: Step) => Promise<unknow
       }
       case 'readLog': {
         const after = ids.at(-1 - step.back);
-        if (after !== undefined && young(after)) return store.readLog(full(step.name), after, 3);
-        const entries = await store.readLog(full(step.name), undefined, 1000);
+        if (after !== undefined && young(after))
+          return store.readLog(full(step.name), { from: after, limit: 3 });
+        const entries = await store.readLog(full(step.name), { limit: 1000 });
         return entries.filter(({ id }) => young(id));
       }
       case 'wait':

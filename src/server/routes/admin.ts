@@ -17,6 +17,8 @@ export interface AdminServices
   readonly issuer: string;
   readonly logger: Logger;
   readonly idempotency: Idempotency;
+  /** Resolves when what was changed is durable, and in force at every instance. */
+  readonly settle: () => Promise<void>;
 }
 
 export function addAdminRoutes(
@@ -29,7 +31,7 @@ export function addAdminRoutes(
     clientId: claims.client_id,
     ...(catalogue.features.get(claims.feature)?.role !== undefined && { account: claims.sub }),
   });
-  const answer = createAdminEndpoint(services.idempotency, identify);
+  const answer = createAdminEndpoint({ ...services, identify });
   const strangers = createThrottle({ limit: 60, window: 60, now: clock });
   const known = createThrottle({ limit: 600, window: 60, now: clock });
   const audited = createRefusalAudit({
