@@ -196,7 +196,7 @@ export function createRevocationLog(options: RevocationLogOptions): RevocationLo
 const logName = 'revocations';
 const setName = 'revocations';
 /** The id before all others. */
-export const beginning = '0-0';
+const beginning = '0-0';
 const pageSize = 1000;
 /** Milliseconds. */
 const sweepInterval = 60_000;

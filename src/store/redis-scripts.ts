@@ -45,15 +45,16 @@ redis.call('DEL', KEYS[1])
 return 1
 `);
 
-/**
- * now, value, the time before which entries may go → id. The newest entry is never trimmed, so it always
- * tells the last id. See log-id.ts for the rule.
- */
+/** now, value, the time before which entries may go → id, greater than any there was. See log-id.ts for the rule. */
 export const append = script(`
 local ms, sequence = ARGV[1], 0
-local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-if last then
-  local lastMs, lastSequence = string.match(last[1], '^(%d+)-(%d+)$')
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  local info = redis.call('XINFO', 'STREAM', KEYS[1])
+  local last
+  for place = 1, #info, 2 do
+    if info[place] == 'last-generated-id' then last = info[place + 1] end
+  end
+  local lastMs, lastSequence = string.match(last, '^(%d+)-(%d+)$')
   if tonumber(lastMs) >= tonumber(ms) then
     ms = lastMs
     sequence = tonumber(lastSequence) + 1

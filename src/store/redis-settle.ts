@@ -93,9 +93,7 @@ function settleKey(tag: string): string {
 
 /** Replicas that a Sentinel would promote. It remembers those that are cut off from the master, which the master forgets. */
 async function countElectable(sentinels: readonly Redis[], master: string): Promise<number> {
-  const lists = await Promise.any(
-    sentinels.map(sentinel => sentinel.call('sentinel', 'replicas', master)),
-  );
+  const lists = await Promise.any(sentinels.map(sentinel => sentinel.call('sentinel', 'replicas', master)));
   const flags = (Array.isArray(lists) ? (lists as unknown[]) : []).map(flagsOf);
   return flags.filter(set => !/down|disconnected/.test(set)).length;
 }
