@@ -44,8 +44,9 @@ export interface RevocationView {
 /** The state of one instance. It says what it was told; how fresh that is, is told to it too. */
 export class Revocations implements RevocationView {
   readonly #keys = new Map<string, KeyRevocation>();
-  readonly #tokens = new Map<string, TokenRevocation>();
-  readonly #signingKeys = new Map<string, SigningKeyRevocation>();
+  /** There may be a million of these: no object for each. */
+  readonly #tokens = new Map<string, number>();
+  readonly #signingKeys = new Map<string, number>();
   readonly #monotonic: () => number;
   #freshAt = Number.NEGATIVE_INFINITY;
 
@@ -77,17 +78,17 @@ export class Revocations implements RevocationView {
   }
 
   apply(news: Revocation): void {
-    if ('jti' in news) this.#tokens.set(news.jti, later(news, this.#tokens.get(news.jti), 'exp'));
+    if ('jti' in news) this.#tokens.set(news.jti, Math.max(news.exp, this.#tokens.get(news.jti) ?? 0));
     else if ('kid' in news)
-      this.#signingKeys.set(news.kid, later(news, this.#signingKeys.get(news.kid), 'until'));
+      this.#signingKeys.set(news.kid, Math.max(news.until, this.#signingKeys.get(news.kid) ?? 0));
     else this.#keys.set(news.client_id, mergeKeys(news, this.#keys.get(news.client_id)));
   }
 
   /** Everything that is known, each piece once. */
   *entries(): Generator<Revocation> {
     yield* this.#keys.values();
-    yield* this.#tokens.values();
-    yield* this.#signingKeys.values();
+    for (const [jti, exp] of this.#tokens) yield { jti, exp };
+    for (const [kid, until] of this.#signingKeys) yield { kid, until };
   }
 
   /** Says that everything which had happened by `moment` (monotonic milliseconds) has been applied. */
@@ -102,9 +103,9 @@ export class Revocations implements RevocationView {
 
   /** Forgets what no living token can meet any more. `now` in seconds since the epoch, less the clock skew. */
   sweep(now: number): void {
-    for (const map of [this.#keys, this.#tokens, this.#signingKeys] as Map<string, Revocation>[]) {
-      for (const [name, revocation] of map) if (endOf(revocation) < now) map.delete(name);
-    }
+    for (const [id, { until }] of this.#keys) if (until < now) this.#keys.delete(id);
+    for (const map of [this.#tokens, this.#signingKeys])
+      for (const [name, end] of map) if (end < now) map.delete(name);
   }
 
   get size(): number {
@@ -115,10 +116,6 @@ export class Revocations implements RevocationView {
 /** Seconds since the epoch after which a revocation has nothing left to forbid. */
 export function endOf(revocation: Revocation): number {
   return 'jti' in revocation ? revocation.exp : revocation.until;
-}
-
-function later<K extends string, T extends Record<K, number>>(news: T, known: T | undefined, end: K): T {
-  return known !== undefined && known[end] >= news[end] ? known : news;
 }
 
 /** The greater version wins, and of two that are equal the one that ended more; the end is the later one. */

@@ -87,17 +87,18 @@ export function createRevocationLog(options: RevocationLogOptions): RevocationLo
 
   const readSnapshot = async (): Promise<void> => {
     cursor = await store.lastEntry(logName);
+    const known = [...revocations.entries()];
     const inStore = new Set<string>();
     for await (const member of membersOf(store)) {
-      inStore.add(member);
+      if (known.length > 0) inStore.add(member);
       const revocation = parseRevocation(member);
       if (revocation !== undefined) revocations.apply(revocation);
     }
-    const missing = [...revocations.entries()].filter(
-      known => endOf(known) * 1000 > clock() && !inStore.has(writeRevocation(known)),
+    const missing = known.filter(
+      revocation => endOf(revocation) * 1000 > clock() && !inStore.has(writeRevocation(revocation)),
     );
     // A store that has lost what it acknowledged is told again, by whoever still knows.
-    for (const known of missing) await put(known);
+    for (const revocation of missing) await put(revocation);
     if (missing.length > 0) options.onLogLost(missing.length);
     isWhole = true;
     options.listener?.onSnapshot(cursor?.id ?? beginning);
