@@ -19,7 +19,7 @@ async function inspectNode(node: Redis, inCluster: boolean): Promise<string[]> {
   const info = await readInfo(node);
   if (info === undefined) return ['Redis does not let its settings be read (INFO), so they were not checked'];
   refuseUnfit(info, inCluster);
-  return warningsAbout(info);
+  return warningsAbout(info, inCluster);
 }
 
 async function readInfo(node: Redis): Promise<ReadonlyMap<string, string> | undefined> {
@@ -43,7 +43,7 @@ function refuseUnfit(info: ReadonlyMap<string, string>, inCluster: boolean): voi
   if (major < 6 || (major === 6 && minor < 2)) throw new StoreUnavailable('Redis: 6.2 or newer is needed');
 }
 
-function warningsAbout(info: ReadonlyMap<string, string>): string[] {
+function warningsAbout(info: ReadonlyMap<string, string>, inCluster: boolean): string[] {
   const warnings: string[] = [];
   const policy = info.get('maxmemory_policy') ?? 'noeviction';
   if (policy !== 'noeviction') {
@@ -53,6 +53,12 @@ function warningsAbout(info: ReadonlyMap<string, string>): string[] {
   }
   if (info.get('aof_enabled') === '0') {
     warnings.push('Redis has appendonly no: a crash loses what was acknowledged. Set appendonly yes');
+  }
+  // The line is there only where both are set. A master of a Cluster that finds itself alone ends by itself.
+  if (!inCluster && Number(info.get('connected_slaves')) > 0 && !info.has('min_slaves_good_slaves')) {
+    warnings.push(
+      'Redis has replicas and min-replicas-to-write 0: a master that was replaced goes on for those who still reach it. Set min-replicas-to-write 1 and min-replicas-max-lag 2',
+    );
   }
   return warnings;
 }

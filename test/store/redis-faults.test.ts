@@ -241,6 +241,17 @@ describe('Sentinel', () => {
     expect(await refusal(openStore(group.nodes[1]?.url ?? ''))).toContain('replica');
   });
 
+  test('a master that may be replaced unnoticed is warned of, until it is told to mind its replicas', async () => {
+    const warnings: string[] = [];
+    await openStore(group.url, warnings);
+    expect(warnings).toEqual([expect.stringContaining('min-replicas-to-write')]);
+    await group.nodes[0]?.call('config', 'set', 'min-replicas-to-write', '1', 'min-replicas-max-lag', '2');
+    const further: string[] = [];
+    await openStore(group.url, further);
+    expect(further).toEqual([]);
+    await group.nodes[0]?.call('config', 'set', 'min-replicas-to-write', '0');
+  });
+
   test('a master that Sentinel does not know is refused', async () => {
     expect(await refusal(openStore(group.url.replace('/main', '/other')))).toContain('sentinels');
   }, 10_000);
