@@ -14,10 +14,13 @@ export interface Demand {
   readonly scope: string | undefined;
 }
 
+/** What a credential allows, whatever kind of credential it is. */
+export type Allowance = Pick<GenuineToken, 'audiences' | 'scopes' | 'controllers' | 'origins'>;
+
 /** What is known of the caller when the decision is taken. */
-export interface Evidence {
+export interface Evidence<T extends Allowance = GenuineToken> {
   readonly credential: 'none' | 'several' | 'malformed' | 'genuine' | 'not_genuine';
-  readonly token?: GenuineToken | undefined;
+  readonly token?: T | undefined;
   readonly expired: boolean;
   readonly revoked: boolean;
   /** The revocation state is too old to tell. */
@@ -26,24 +29,26 @@ export interface Evidence {
   readonly origin: string | undefined;
 }
 
-export type Decision =
-  | { readonly allowed: true; readonly token: GenuineToken }
-  | {
-      readonly allowed: false;
-      readonly code: DenialCode;
-      readonly detail?: string;
-      readonly token?: GenuineToken;
-    };
+export type Decision<T extends Allowance = GenuineToken> = Granted<T> | Denied<T>;
+
+interface Granted<T> {
+  readonly allowed: true;
+  readonly token: T;
+}
+
+interface Denied<T> {
+  readonly allowed: false;
+  readonly code: DenialCode;
+  readonly detail?: string;
+  readonly token?: T;
+}
 
 /** Anything not plainly allowed is refused. */
-export function decideAccess(evidence: Evidence, demand: Demand): Decision {
-  const { token, origin } = evidence;
-  if (evidence.credential === 'several') return deny('several_credentials');
-  if (evidence.credential === 'none') return deny('credential_missing');
-  if (evidence.credential !== 'genuine' || token === undefined) return deny('token_invalid');
-  if (evidence.expired) return deny('token_expired', token);
-  if (evidence.revoked) return deny('token_revoked', token);
-  if (evidence.stale) return deny('revocation_state_stale', token);
+export function decideAccess<T extends Allowance>(evidence: Evidence<T>, demand: Demand): Decision<T> {
+  const { origin } = evidence;
+  const alive = decideLife(evidence);
+  if (!alive.allowed) return alive;
+  const { token } = alive;
   if (!token.audiences.has(demand.audience)) {
     return deny(
       'audience_mismatch',
@@ -76,6 +81,18 @@ export function decideAccess(evidence: Evidence, demand: Demand): Decision {
   return { allowed: true, token };
 }
 
-function deny(code: DenialCode, token?: GenuineToken, detail?: string): Decision {
+/** Is the credential good at all? What every demand asks first, and introspection alone. */
+export function decideLife<T extends Allowance>(evidence: Evidence<T>): Decision<T> {
+  const { token } = evidence;
+  if (evidence.credential === 'several') return deny('several_credentials');
+  if (evidence.credential === 'none') return deny('credential_missing');
+  if (evidence.credential !== 'genuine' || token === undefined) return deny('token_invalid');
+  if (evidence.expired) return deny('token_expired', token);
+  if (evidence.revoked) return deny('token_revoked', token);
+  if (evidence.stale) return deny('revocation_state_stale', token);
+  return { allowed: true, token };
+}
+
+function deny<T>(code: DenialCode, token?: T, detail?: string): Denied<T> {
   return { allowed: false, code, ...(token && { token }), ...(detail !== undefined && { detail }) };
 }

@@ -1,37 +1,22 @@
 /** May this key have this token? A token request becomes an access token, or the reason why not. */
 import { randomUUID } from 'node:crypto';
-import type { Catalogue } from '../config/catalogue.ts';
 import type { AccessTokenClaims } from '../protocol/claims.ts';
-import { BadCredential, OAuthError } from '../protocol/errors.ts';
-import { parseGuid } from '../protocol/guid.ts';
+import { OAuthError } from '../protocol/errors.ts';
 import { parseScope, scopesBeyond } from '../protocol/scope.ts';
-import type { Clock } from '../store/store.ts';
-import type { Accounts } from './accounts.ts';
 import type { ApiKey } from './api-key.ts';
-import {
-  type AuthenticatedKey,
-  type KeyAuthenticator,
-  unusableBecause,
-  unusableReasons,
-} from './authenticate-key.ts';
-import { type Grant, resolveGrant } from './grant.ts';
-import type { SettleUse } from './settle-use.ts';
+import { type AuthenticatedKey, unusableReasons } from './authenticate-key.ts';
+import { findGrant, type FindGrantOptions } from './find-grant.ts';
+import type { Grant } from './grant.ts';
+import { claimsOfKey } from './key-claims.ts';
 import { type Signer, signToken } from './sign-token.ts';
+import { badCredential, type PresentedKey, useKey, type UseKeyOptions } from './use-key.ts';
 
 /** A token request, whichever door it came through. */
-export interface TokenRequest {
-  /** The key string. */
-  readonly secret: string;
-  /** The client that the request names beside it; it must be the key's own id. */
-  readonly clientId?: string | undefined;
-  /** `subject_token`: RFC 8693, which answers a bad key otherwise. */
-  readonly door: 'client_secret' | 'subject_token';
+export interface TokenRequest extends PresentedKey {
   /** Space-separated; absent: all that the key has. */
   readonly scope?: string | undefined;
   /** Audiences and resources together; none: the default one. */
   readonly audiences: readonly string[];
-  /** The caller's address. */
-  readonly address: string;
 }
 
 export interface IssuedToken {
@@ -48,26 +33,17 @@ export interface Exchange {
   issue(request: TokenRequest): Promise<IssuedToken>;
 }
 
-export interface ExchangeOptions {
-  readonly issuer: string;
-  readonly audience: string;
+export interface ExchangeOptions extends FindGrantOptions, UseKeyOptions {
   /** Seconds. */
   readonly tokenTtl: number;
-  readonly catalogue: Catalogue;
-  readonly authenticator: KeyAuthenticator;
-  readonly settleUse: SettleUse;
-  readonly accounts: Accounts;
   readonly signer: () => Signer;
-  readonly clock: Clock;
 }
 
 export function createExchange(options: ExchangeOptions): Exchange {
   return {
     async issue(request) {
       const now = options.clock();
-      const presented = await identifyKey(request, options);
-      refuseUnusable(presented.key, request, now);
-      const { key, secret } = await settle(presented, request, options);
+      const { key, secret } = await useKey(request, options);
       const grant = await readGrant(key, options);
       const scope = narrowScope(request.scope, grant);
       const audience = chooseAudience(request.audiences, grant, options);
@@ -79,50 +55,8 @@ export function createExchange(options: ExchangeOptions): Exchange {
   };
 }
 
-/** The key behind the secret. The client id, where it is sent, must be its own. */
-async function identifyKey(request: TokenRequest, options: ExchangeOptions): Promise<AuthenticatedKey> {
-  const authenticated = await options.authenticator.authenticate(request.secret);
-  const named = request.clientId === undefined ? undefined : (parseGuid(request.clientId) ?? 'none');
-  if (authenticated === undefined || (named !== undefined && named !== authenticated.key.id)) {
-    throw badCredential(request, refusedDescription);
-  }
-  return authenticated;
-}
-
-const refusedDescription =
-  'The client credentials are not valid. Send the whole API key as client_secret; client_id, if sent, is its id.';
-
-/** RFC 6749 section 5.2 for client authentication, RFC 8693 section 2.2.2 for a subject token. */
-function badCredential({ door }: TokenRequest, description: string): OAuthError {
-  return new BadCredential(door === 'subject_token' ? 'invalid_request' : 'invalid_client', description);
-}
-
-function refuseUnusable(key: ApiKey, request: TokenRequest, now: number): void {
-  const reason = unusableBecause(key, now);
-  if (reason !== undefined) throw badCredential(request, reason);
-  if (!(key.doors ?? ['token']).includes('token')) {
-    throw new OAuthError(
-      'unauthorized_client',
-      'The API key was made for other doors than the token endpoint.',
-    );
-  }
-}
-
-/** What the use does to the key; it may have been ended in that very moment. */
-async function settle(
-  presented: AuthenticatedKey,
-  request: TokenRequest,
-  options: ExchangeOptions,
-): Promise<AuthenticatedKey> {
-  const settled = await options.settleUse(presented, request.secret, request.address);
-  if (settled === undefined) throw badCredential(request, refusedDescription);
-  if (settled.key !== presented.key) refuseUnusable(settled.key, request, options.clock());
-  return settled;
-}
-
 async function readGrant(key: ApiKey, options: ExchangeOptions): Promise<Grant> {
-  const account = key.account === undefined ? undefined : await options.accounts.find(key.account);
-  const grant = resolveGrant(key, account?.value, options.catalogue, options);
+  const grant = await findGrant(key, options);
   if (grant === undefined) {
     throw new OAuthError(
       'unauthorized_client',
@@ -198,26 +132,15 @@ interface TokenFacts {
 
 function claimsOf(
   { key, grant, scope, audience, now, life }: TokenFacts,
-  options: ExchangeOptions,
+  { issuer }: ExchangeOptions,
 ): AccessTokenClaims {
   const iat = Math.floor(now / 1000);
-  const sub = grant.actsAs ?? key.id;
-  const data = (key.customDataInToken ?? []).map(name => [name, key.customData?.[name] ?? '']);
   return {
-    ...key.claims,
-    iss: options.issuer,
-    sub,
+    ...claimsOfKey(key, grant, issuer),
     aud: audience,
     exp: iat + life,
     iat,
     jti: randomUUID(),
-    client_id: key.id,
     scope,
-    feature: grant.feature,
-    allowed_controllers: grant.controllers,
-    allowed_origins: grant.origins,
-    key_version: key.version,
-    ...(sub !== key.id && { act: { sub: key.id } }),
-    ...(data.length > 0 && { custom_data: Object.fromEntries(data) }),
   };
 }

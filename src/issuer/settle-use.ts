@@ -55,7 +55,7 @@ export function createSettleUse(options: SettleUseOptions): SettleUse {
 }
 
 /** A change whose log entry was written and whose record was not, or was lost: the record follows the log. */
-function catchUpWith({ min_key_version, status }: KeyRevocation, key: ApiKey, now: number): ApiKey {
+export function catchUpWith({ min_key_version, status }: KeyRevocation, key: ApiKey, now: number): ApiKey {
   if (key.version >= min_key_version) return key;
   return { ...key, version: min_key_version, ...(status && { status }), updatedAt: now };
 }
