@@ -30,7 +30,7 @@ export function resolveGrant(
   if (key.account !== undefined) {
     if (account === undefined || account.accessKey !== key.id) return undefined;
     const feature = featureOfRole(catalogue, account);
-    return feature && { ...accountGrant(account, feature), audiences: [issuer] };
+    return feature && { ...accountGrant(account, feature, catalogue), audiences: [issuer] };
   }
   const feature = catalogue.features.get(key.feature ?? '');
   if (feature === undefined || feature.role !== undefined) return undefined;
@@ -48,12 +48,19 @@ function featureOfRole({ features }: Catalogue, { role }: Account): Feature | un
   return [...features.values()].find(feature => feature.role === role);
 }
 
-function accountGrant(account: Account, feature: Feature): Omit<Grant, 'audiences'> {
+function accountGrant(account: Account, feature: Feature, catalogue: Catalogue): Omit<Grant, 'audiences'> {
   return {
     feature: feature.name,
     scopes: [...new Set([...feature.scopes, ...account.permissions])],
-    controllers: feature.controllers,
+    controllers: [...new Set([...feature.controllers, ...controllersForAccounts(catalogue)])],
     origins: account.corsOrigins,
     actsAs: account.id,
   };
+}
+
+/** Where accounts are let in as such: what they may do there is said by their permissions. */
+function controllersForAccounts({ controllers }: Catalogue): string[] {
+  return [...controllers.values()]
+    .filter(({ doors }) => doors.includes('x-sf-access-key'))
+    .map(({ name }) => name);
 }

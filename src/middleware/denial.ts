@@ -1,6 +1,5 @@
 /** How a guard's refusal is answered: the same status, headers and body in every framework. */
-import type { Decision } from '../access/decide.ts';
-import { retryAfterSeconds } from '../protocol/errors.ts';
+import { type DenialCode, retryAfterSeconds } from '../protocol/errors.ts';
 import {
   bearerChallenge,
   type ProblemDocument,
@@ -21,10 +20,13 @@ export interface DenialContext {
   readonly scope: string | undefined;
 }
 
-export function denialResponse(
-  denial: Decision & { allowed: false },
-  context: DenialContext,
-): DenialResponse {
+/** Why it was refused, and where it was found: what more there is to say. */
+export interface Denial {
+  readonly code: DenialCode;
+  readonly detail?: string;
+}
+
+export function denialResponse(denial: Denial, context: DenialContext): DenialResponse {
   const body = problemDocument(denial.code, denial.detail);
   const challenge = bearerChallenge(denial.code, context);
   return {

@@ -3,6 +3,7 @@ import type { Context, Middleware } from 'koa';
 import type { Decision, Demand } from '../access/decide.ts';
 import type { Guard } from '../access/guard.ts';
 import type { GenuineToken } from '../access/verify-token.ts';
+import { type Credentials, readCredentials } from '../protocol/credentials.ts';
 import { type DenialContext, denialResponse } from './denial.ts';
 
 export interface GuardState {
@@ -31,12 +32,12 @@ export function createKoaGuard({ guard, resourceMetadata }: KoaGuardOptions) {
   return (demand: Demand | ((request: { path: string }) => Demand)): Middleware<GuardState> =>
     async (ctx, next) => {
       const wanted = typeof demand === 'function' ? demand(ctx) : demand;
+      const { headers } = ctx.req;
+      const credentials = readCredentials(headers, ctx.querystring);
+      const { authorization } = credentials;
+      const otherCredentials = countOtherCredentials(credentials);
       const decision = await guard.authorize(
-        {
-          authorization: ctx.req.headers.authorization,
-          origin: ctx.req.headers.origin,
-          otherCredentials: countOtherCredentials(ctx),
-        },
+        { authorization, origin: headers.origin, otherCredentials },
         wanted,
       );
       ctx.state.decision = decision;
@@ -45,13 +46,9 @@ export function createKoaGuard({ guard, resourceMetadata }: KoaGuardOptions) {
     };
 }
 
-/** A token in the query is never read (RFC 9700 section 4.3.2), but beside another credential it is one too many. */
-function countOtherCredentials({ req, querystring }: Pick<Context, 'req' | 'querystring'>): number {
-  let others = 0;
-  if (req.headers['x-sf-access-key'] !== undefined) others += 1;
-  if (req.headers['sc_apikey'] !== undefined || /(?:^|&)sc_apikey=/i.test(querystring)) others += 1;
-  if (/(?:^|&)access_token=/.test(querystring)) others += 1;
-  return others;
+/** Those beside `Authorization`: on a route whose one door is the token, each is one too many. */
+function countOtherCredentials({ apiKeys, accessKey, tokenInQuery }: Credentials): number {
+  return [apiKeys.length > 0, accessKey !== undefined, tokenInQuery].filter(Boolean).length;
 }
 
 function refuse(

@@ -18,6 +18,12 @@ export type OAuthErrorCode =
 export type DenialCode =
   | 'credential_missing'
   | 'several_credentials'
+  | 'api_key_missing'
+  | 'api_keys_differ'
+  | 'api_key_unknown'
+  | 'api_key_unpublished'
+  | 'api_key_unusable'
+  | 'access_key_invalid'
   | 'token_invalid'
   | 'token_expired'
   | 'token_revoked'
@@ -83,6 +89,44 @@ export const problems: Record<ProblemCode, ErrorRow> = {
     title: 'More than one credential',
     detail: 'Send one credential, in one place: the request carries several.',
     log: 'several credentials were sent in one request',
+  },
+  api_key_missing: {
+    status: 400,
+    title: 'An API key is required',
+    detail: "SSC API key is required. Pass with 'sc_apikey' query string or HTTP header.",
+    log: 'no sc_apikey was sent',
+  },
+  api_keys_differ: {
+    status: 400,
+    title: 'Two different API keys',
+    detail:
+      "The 'sc_apikey' of the query string and that of the HTTP header differ: send one, or the same twice.",
+    log: 'several sc_apikey were sent that are not the same',
+  },
+  api_key_unknown: {
+    status: 400,
+    title: 'The API key is not valid',
+    detail:
+      "Provided SSC API keyData is not valid. Send the id of a key whose doors include 'sc_apikey', as a GUID.",
+    log: 'there is no such sc_apikey',
+  },
+  api_key_unpublished: {
+    status: 400,
+    title: 'The API key is not published',
+    detail: 'Provided SSC API keyData is not valid. The key is a draft: publish it.',
+    log: 'the sc_apikey is a draft',
+  },
+  api_key_unusable: {
+    status: 400,
+    title: 'The API key may not be used now',
+    detail: 'Provided SSC API keyData is not valid. The key was disabled or revoked, or it has expired.',
+    log: 'the sc_apikey is not active',
+  },
+  access_key_invalid: {
+    status: 401,
+    title: 'The access key is not valid',
+    detail: 'Send the access key of an account as X-SF-Access-Key.',
+    log: 'the access key is not valid',
   },
   token_invalid: {
     status: 401,

@@ -34,5 +34,12 @@ export function allowsOrigin(list: ReadonlySet<string>, header: string): boolean
   return origin !== undefined && list.has(origin);
 }
 
+/** What both lists allow. */
+export function commonOrigins(one: ReadonlySet<string>, other: ReadonlySet<string>): ReadonlySet<string> {
+  if (one.has(anyOrigin)) return other;
+  if (other.has(anyOrigin)) return one;
+  return new Set([...one].filter(origin => other.has(origin)));
+}
+
 /** Scheme, host and port, and nothing that a URL parser would forgive or drop: white space, userinfo, a path, `*`. */
 const originShape = /^https?:\/\/(?:[^\s\p{Cc}/?#@\\:[\]*%]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/iu;

@@ -48,6 +48,12 @@ export function bearerChallenge(
 const challengeErrors: Record<DenialCode, string | null | undefined> = {
   credential_missing: null,
   several_credentials: 'invalid_request',
+  api_key_missing: undefined,
+  api_keys_differ: undefined,
+  api_key_unknown: undefined,
+  api_key_unpublished: undefined,
+  api_key_unusable: undefined,
+  access_key_invalid: null,
   token_invalid: 'invalid_token',
   token_expired: 'invalid_token',
   token_revoked: 'invalid_token',

@@ -1,10 +1,13 @@
 /** What a request carries through the onion. */
 import type { RouterContext } from '@koa/router';
 import type { Next } from 'koa';
+import type { DoorDecision } from '../access/doors.ts';
 import type { GuardState } from '../middleware/koa.ts';
 import type { OAuthErrorCode, ProblemCode } from '../protocol/errors.ts';
 
 export interface AppState extends GuardState {
+  /** What the guard of a resource route decided. */
+  access?: DoorDecision;
   requestId: string;
   /** The address of the caller, as far as it can be believed. */
   address: string;

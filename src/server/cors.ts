@@ -75,8 +75,8 @@ async function mayRead(
   controller: string,
   union: OriginUnion,
 ): Promise<boolean> {
-  const { decision } = ctx.state;
-  if (decision?.token !== undefined) return allowsOrigin(decision.token.origins, origin);
+  const { access } = ctx.state;
+  if (access?.token !== undefined) return allowsOrigin(access.token.origins, origin);
   try {
     return await union(origin, controller);
   } catch (error) {

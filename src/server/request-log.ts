@@ -42,7 +42,8 @@ interface Answered {
 }
 
 function describe(state: AppState, { method, url, status }: Answered, milliseconds: number): object {
-  const decision = state.decision;
+  const { access } = state;
+  const decision = state.decision ?? access;
   const code = state.code ?? (decision?.allowed === false ? decision.code : undefined);
   return {
     requestId: state.requestId,
@@ -51,7 +52,7 @@ function describe(state: AppState, { method, url, status }: Answered, millisecon
     status,
     ms: Math.round(milliseconds * 100) / 100,
     address: state.address,
-    clientId: state.clientId ?? decision?.token?.claims.client_id,
+    clientId: state.clientId ?? access?.token?.clientId ?? state.decision?.token?.claims.client_id,
     ...(code !== undefined && { code, reason: reasonOf(code) }),
   };
 }

@@ -1,6 +1,5 @@
 /** The guarded resource routes that the catalogue declares. */
 import type Router from '@koa/router';
-import type { Demand } from '../../access/decide.ts';
 import {
   type CollectionController,
   type CollectionRoute,
@@ -9,9 +8,9 @@ import {
   type Route,
 } from '../../config/catalogue.ts';
 import type { Collections } from '../../gateway/collections.ts';
-import { grantedAccess } from '../../middleware/koa.ts';
 import { graphqlEndpoint } from '../../protocol/controllers.ts';
 import { Problem } from '../../protocol/errors.ts';
+import { callerOf, type ResourceDemand } from '../door-guard.ts';
 import type { Cors } from '../cors.ts';
 import type { AppContext, AppMiddleware, AppState } from '../context.ts';
 import { mediaType, parseJson, parseJsonObject, readText } from '../read-body.ts';
@@ -26,7 +25,7 @@ export interface ResourceOptions {
 }
 
 /** What a route asks of its caller, where it may depend on the path that is called. */
-type RouteDemand = Demand | ((request: { path: string }) => Demand);
+type RouteDemand = ResourceDemand | ((request: { path: string }) => ResourceDemand);
 
 export function addResourceRoutes(router: Router<AppState>, options: ResourceOptions): void {
   const paths = new Map<string, { controllers: Set<string>; methods: Set<string> }>();
@@ -62,11 +61,22 @@ function refuseMethod(methods: readonly string[]): AppMiddleware {
   };
 }
 
-function demandOf(controller: Controller, { scope, graphqlPath }: Route, standard: string): RouteDemand {
-  const audience = controller.audience ?? standard;
-  const demand: Demand = { audience, controllers: [controller.name], scope };
+function demandOf(
+  { name, doors, requireApiKey, audience }: Controller,
+  { scope, graphqlPath, operation }: Route,
+  standard: string,
+): RouteDemand {
+  const isGraphql = graphqlPath || operation === 'graphql';
+  const demand = {
+    audience: audience ?? standard,
+    controllers: [name],
+    scope,
+    doors,
+    requireApiKey,
+    isGraphql,
+  };
   if (!graphqlPath) return demand;
-  return ({ path }) => ({ ...demand, controllers: [controller.name, graphqlEndpoint(path)] });
+  return ({ path }) => ({ ...demand, controllers: [name, graphqlEndpoint(path)] });
 }
 
 function answerOf(controller: Controller, route: Route, { collections }: ResourceOptions): AppMiddleware {
@@ -99,7 +109,7 @@ function answerFromCollection(
       parameters: Object.values(ctx.params),
       query: new URLSearchParams(ctx.querystring),
       body: await readResource(ctx, route),
-      clientId: grantedAccess(ctx.state).claims.client_id,
+      clientId: callerOf(ctx.state).clientId,
     });
     ctx.status = status;
     ctx.set('Cache-Control', 'private, no-store');

@@ -1,0 +1,15 @@
+/** Whose token is this, by its own word? Believed only to tell a visitor's token from one that claims to be ours. */
+
+/** The `iss` of a JWT, however its text is spelt; undefined where it is none or names no issuer. */
+export function claimedIssuer(token: string): string | undefined {
+  const [, payload, signature] = token.split('.');
+  if (payload === undefined || signature === undefined) return undefined;
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString());
+    const issuer: unknown = typeof claims === 'object' && claims !== null && 'iss' in claims && claims.iss;
+    return typeof issuer === 'string' ? issuer : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
