@@ -1,7 +1,8 @@
 /** What it costs to sign a token: node:crypto as src/issuer/sign-token.ts uses it, beside jose's SignJWT. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { SignJWT } from 'jose';
-import { createSigner, signToken, type SigningAlgorithm } from '../src/issuer/sign-token.ts';
+import { createSigner, signToken } from '../src/issuer/sign-token.ts';
+import type { SigningAlgorithm } from '../src/protocol/token-header.ts';
 import { markdownTable, spread } from './report.ts';
 
 const rounds = 7;

@@ -1,5 +1,6 @@
 /** The one place where things are wired: settings in, a running service out. */
 import type { Logger } from 'pino';
+import { createDoorGuard } from './access/doors.ts';
 import { createGuard } from './access/guard.ts';
 import { createTokenVerifier } from './access/verify-token.ts';
 import type { LoadedSettings } from './config/load.ts';
@@ -11,6 +12,7 @@ import { type ApiKeys, createApiKeys } from './issuer/api-keys.ts';
 import { createAudit } from './issuer/audit.ts';
 import { createKeyAuthenticator } from './issuer/authenticate-key.ts';
 import { confirmDeployment } from './issuer/deployment.ts';
+import { createDoorKeys } from './issuer/door-keys.ts';
 import { createExchange } from './issuer/exchange.ts';
 import { awaitDeployment, follow } from './issuer/follow.ts';
 import { type Foundation, openDeployment } from './issuer/foundation.ts';
@@ -26,7 +28,9 @@ import {
 } from './issuer/revocation-log.ts';
 import { createRevoker } from './issuer/revoke.ts';
 import { createSettleUse } from './issuer/settle-use.ts';
-import { openSigningKeys } from './issuer/signing-keys.ts';
+import { createSigningKeyChanges } from './issuer/signing-key-changes.ts';
+import { presentRing } from './issuer/signing-key-view.ts';
+import { openSigningKeys, type SigningKeys } from './issuer/signing-keys.ts';
 import { createThrottle } from './issuer/throttle.ts';
 import { createWholeTokenCheck } from './issuer/whole-token.ts';
 import { createApp } from './server/app.ts';
@@ -199,8 +203,8 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
   const { settings, catalogue, foundation, logger } = options;
   const { store, vault, records, clock, epoch } = foundation;
   const { issuer, audience } = resolveIssuer(settings, options.port);
+  const audiences = [...catalogue.audiences.values()];
 
-  const signingKeys = await openSigningKeys({ records, vault, clock, alg: settings.signingAlg });
   const revocationLog = createLog(foundation, {
     maxStaleness: settings.maxStaleness,
     onRingChanged: () => signingKeys.refresh(),
@@ -208,7 +212,18 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     onLogLost: putBack =>
       logger.error({ putBack }, 'the store had lost revocations that are in force: they were put back'),
   });
+  const signingKeys = await openSigningKeys({
+    records,
+    vault,
+    clock,
+    algs: [...new Set([settings.signingAlg, ...audiences.flatMap(({ alg }) => alg ?? [])])],
+    lead: settings.signingLead,
+    period: settings.signingPeriod,
+    revocationLog,
+    onChange: facts => logger.info(facts, 'the ring of signing keys has changed'),
+  });
   await revocationLog.catchUp();
+  await signingKeys.maintain();
   const { revocations } = revocationLog;
   const usage = createKeyUsage(records);
   options.running.push(follow({ revocationLog, signingKeys, usage, logger }, options.stop));
@@ -241,6 +256,21 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     refreshKeys: kid => signingKeys.refreshFor(kid),
     now: clock,
     longestLife: longestTokenLife,
+    plainAudiences: new Set(audiences.filter(({ typ }) => typ === 'JWT').map(rule => rule.audience)),
+  });
+  const guard = createGuard({ verifier, revocations, now: clock, maxStaleness: settings.maxStaleness });
+  const doorKeys = createDoorKeys({
+    apiKeys,
+    accounts,
+    authenticator,
+    settleUse,
+    revocations,
+    catalogue,
+    issuer,
+    audience,
+    clock,
+    confirm,
+    anonymousUser: settings.anonymousUser,
   });
   return createApp({
     issuer,
@@ -257,11 +287,20 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     isWholeToken: createWholeTokenCheck({ apiKeys, accounts, catalogue, issuer, audience }),
     usage,
     audit,
-    signingKeys,
+    signingAlgs: signingKeys.algs,
+    publishedKeys: () => signingKeys.published(),
+    listSigningKeys: () => presentRing(signingKeys.ring(), clock(), signingKeys.rules),
+    signingKeyChanges: createSigningKeyChanges({ signingKeys, vault, clock, revocationLog }),
     idempotency: createIdempotency(records, vault, clock),
     settle: () => revocationLog.settle(),
     pepperReport: () => reportPeppers(apiKeys, vault, clock),
-    guard: createGuard({ verifier, revocations, now: clock, maxStaleness: settings.maxStaleness }),
+    guard,
+    doorGuard: createDoorGuard({
+      guard,
+      keys: doorKeys,
+      issuer,
+      isStale: () => revocations.age() > settings.maxStaleness * 1000,
+    }),
     exchange: createExchange({
       issuer,
       audience,
@@ -270,13 +309,14 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
       authenticator,
       settleUse,
       accounts,
-      signer: () => signingKeys.signer(),
+      signingAlg: settings.signingAlg,
+      signer: alg => signingKeys.signer(alg),
       clock,
     }),
     revoker: createRevoker({ authenticator, apiKeys, verifier, revocationLog, audit, clock }),
     collections: createCollections({ store, clock, baseUrl: issuer }),
     throttle: createThrottle({ limit: 12_000, window: 60, now: clock }),
-    readiness: () => findObstacle(store, epoch, revocations.age() / 1000, settings.maxStaleness),
+    readiness: () => findObstacle(store, epoch, revocations.age() / 1000, settings.maxStaleness, signingKeys),
   });
 }
 
@@ -288,8 +328,10 @@ async function findObstacle(
   epoch: string,
   age: number,
   maxStaleness: number,
+  signingKeys: SigningKeys,
 ): Promise<string | undefined> {
   if (age > maxStaleness) return 'The revocation state is too old.';
+  if (!signingKeys.canSign()) return 'No signing key is active.';
   try {
     await store.check();
     await confirmDeployment(store, epoch);

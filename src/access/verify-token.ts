@@ -49,6 +49,8 @@ export interface VerifierOptions {
   readonly now: () => number;
   /** Seconds that a token may live at most. */
   readonly longestLife: number;
+  /** Audiences whose tokens may be of the type `JWT`; all others' are of the type `at+jwt` (RFC 9068). */
+  readonly plainAudiences?: ReadonlySet<string>;
   /** Tokens whose signature is remembered. */
   readonly cacheSize?: number;
 }
@@ -72,6 +74,7 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
 async function checkSignature(text: string, options: VerifierOptions): Promise<GenuineToken | undefined> {
   try {
     const [header, payload] = text.split('.', 2).map(readPart) as [JWTHeaderParameters, JWTPayload];
+    if (!isOfRightType(header, payload, options)) return undefined;
     const key = await findKey(header, options);
     if (key === undefined) return undefined;
     // Expiry is judged at every call, from the same clock as all else; here only the shape of the times.
@@ -97,21 +100,33 @@ function readPart(part: string): object {
   throw new SyntaxError('not an object');
 }
 
+function isOfRightType(
+  { typ }: JWTHeaderParameters,
+  { aud }: JWTPayload,
+  { plainAudiences }: VerifierOptions,
+): boolean {
+  if (typeof typ !== 'string') return false;
+  const type = typ.toLowerCase();
+  if (type === 'at+jwt' || type === 'application/at+jwt') return true;
+  if (type !== 'jwt' || plainAudiences === undefined) return false;
+  const audiences: unknown[] = Array.isArray(aud) ? aud : [aud];
+  return (
+    audiences.length > 0 && audiences.every(name => typeof name === 'string' && plainAudiences.has(name))
+  );
+}
+
 async function findKey(
   header: JWTHeaderParameters,
   options: VerifierOptions,
 ): Promise<VerificationKey | undefined> {
-  const { alg, kid, typ } = header;
-  if (typeof kid !== 'string' || typeof typ !== 'string' || !acceptedTypes.has(typ.toLowerCase()))
-    return undefined;
+  const { alg, kid } = header;
+  if (typeof kid !== 'string') return undefined;
   // RFC 7515 section 4.1.11: we understand no extension, so none may be critical.
   if ('crit' in header || 'b64' in header) return undefined;
   if (options.findKey(kid) === undefined) await options.refreshKeys?.(kid);
   const key = options.findKey(kid);
   return key?.alg === alg ? key : undefined;
 }
-
-const acceptedTypes: ReadonlySet<string> = new Set(['at+jwt', 'application/at+jwt']);
 
 /** The moment at which a token is looked at for its shape: from when on it holds, by its own word. */
 function timeOf({ iat, nbf }: JWTPayload): number {

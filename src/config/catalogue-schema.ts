@@ -1,5 +1,6 @@
 /** Owns the form of features.json and controllers.json; what spans several entries is checked by parse-catalogue.ts. */
 import { Type, type Static } from 'typebox';
+import { signingAlgorithms, tokenTypes } from '../protocol/token-header.ts';
 import { DOORS, METHODS, OPERATIONS, ROLES } from './catalogue.ts';
 import { PATH_PATTERN } from './route-path.ts';
 
@@ -17,6 +18,9 @@ const scope = () =>
 
 const name = (description: string) =>
   Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$', description });
+
+const audience = () =>
+  Type.String({ pattern: '^[\\x21-\\x7e]{1,512}$', description: 'a URI or name without white space' });
 
 /** Printable ASCII: the name travels in a header, and in lists that `;` and `,` divide. */
 const CONTROLLER_NAME =
@@ -83,9 +87,7 @@ export const controllerSchema = Type.Object(
       maxLength: 256,
       description: 'a name of printable ASCII without ":", ";" and ","',
     }),
-    audience: Type.Optional(
-      Type.String({ pattern: '^[\\x21-\\x7e]{1,512}$', description: 'a URI or name without white space' }),
-    ),
+    audience: Type.Optional(audience()),
     doors: Type.Optional(
       Type.Array(Type.Enum([...DOORS], { description: `one of ${DOORS.join(', ')}` }), {
         minItems: 1,
@@ -115,7 +117,25 @@ export const controllerHeadSchema = Type.Object(
   { additionalProperties: false },
 );
 
+const audienceSchema = Type.Object(
+  {
+    audience: audience(),
+    alg: Type.Optional(
+      Type.Enum([...signingAlgorithms], { description: `one of ${signingAlgorithms.join(', ')}` }),
+    ),
+    typ: Type.Optional(Type.Enum([...tokenTypes], { description: `one of ${tokenTypes.join(', ')}` })),
+  },
+  {
+    additionalProperties: false,
+    minProperties: 2,
+    description: 'an object {"audience": ..., "alg": ..., "typ": ...}, with alg or typ or both',
+  },
+);
+
 export const controllersFileSchema = Type.Object(
-  { controllers: Type.Array(controllerSchema, { description: 'a list of controllers' }) },
-  { additionalProperties: false, description: 'an object {"controllers": [...]}' },
+  {
+    controllers: Type.Array(controllerSchema, { description: 'a list of controllers' }),
+    audiences: Type.Optional(Type.Array(audienceSchema, { description: 'a list of audiences' })),
+  },
+  { additionalProperties: false, description: 'an object {"controllers": [...], "audiences": [...]}' },
 );

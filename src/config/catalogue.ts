@@ -1,10 +1,13 @@
 /** Owns the catalogue's words: what a feature, a controller and a route are. parse-catalogue.ts reads the two files. */
+import type { SigningAlgorithm, TokenType } from '../protocol/token-header.ts';
 
 /** What the two files declare, checked against each other. Lookups are by exact name. */
 export interface Catalogue {
   readonly features: ReadonlyMap<string, Feature>;
   /** Those of controllers.json, in its order. The service's own are {@link SERVICE_CONTROLLERS}. */
   readonly controllers: ReadonlyMap<string, Controller>;
+  /** Those of controllers.json that want their tokens otherwise than the rest. */
+  readonly audiences: ReadonlyMap<string, Audience>;
 }
 
 /** A named set of scopes and controllers. One with a `role` belongs to accounts of that role: no key is made with it. */
@@ -17,6 +20,13 @@ export interface Feature {
   readonly role?: Role;
   /** Names in a key's `customData` without which the key is not saved. */
   readonly requiredCustomData: readonly string[];
+}
+
+/** What an audience wants of its tokens; what is absent is as for all. */
+export interface Audience {
+  readonly audience: string;
+  readonly alg?: SigningAlgorithm;
+  readonly typ?: TokenType;
 }
 
 /** Either `upstream` (a reverse proxy) or `collection` (documents in the store) answers. */

@@ -76,6 +76,7 @@ function checkControllersFile(file: JsonFile): Problem[] {
   return [
     ...controllersFile.findFaults(file.value).map(fault => locateFault(file, fault)),
     ...checkNames(file, 'controllers', list),
+    ...checkAudiences(file),
     ...checkControllers(soundEntries(controllerHead, file, list, ['controllers'])),
     ...checkRoutes(routes),
     ...checkRouteOrder(routes),
@@ -99,6 +100,16 @@ function checkNames(file: JsonFile, list: string, entries: readonly unknown[]): 
         expected: 'a name of its own',
       },
     ];
+  });
+}
+
+/** Each audience once. Unlike names, audiences are told apart by case: they are compared by characters everywhere. */
+function checkAudiences(file: JsonFile): Problem[] {
+  const audiences = itemsOf(memberOf(file.value, 'audiences')).map(entry => memberOf(entry, 'audience'));
+  return audiences.flatMap((audience, index) => {
+    if (audience === undefined || audiences.indexOf(audience) === index) return [];
+    const where = pointerTo(file.path, 'audiences', index, 'audience');
+    return [{ where, was: showValue(audience), expected: 'an audience that does not stand above' }];
   });
 }
 
@@ -154,6 +165,7 @@ function buildCatalogue(features: unknown, controllers: unknown): Catalogue | un
   return {
     features: new Map(features.features.map(entry => [entry.name, buildFeature(entry)])),
     controllers: new Map(controllers.controllers.map(entry => [entry.name, buildController(entry)])),
+    audiences: new Map((controllers.audiences ?? []).map(entry => [entry.audience, { ...entry }])),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Owns the settings: one schema that gives their type, defaults, ranges and the words for what each may be. */
 import { isIP } from 'node:net';
 import { Type, type Static } from 'typebox';
+import { signingAlgorithms } from '../protocol/token-header.ts';
 import type { Frozen } from './frozen.ts';
 
 /** A frozen copy of what the schema describes; times are in seconds, paths as they were given. */
@@ -49,8 +50,8 @@ export const settingsSchema = Type.Object(
     ),
     dataDir: path('./data'),
     tokenTtl: integer(2, 86400, ' (seconds)', { default: 900 }),
-    signingAlg: Type.Enum(['ES256', 'RS256', 'EdDSA'], {
-      description: 'one of ES256, RS256, EdDSA',
+    signingAlg: Type.Enum([...signingAlgorithms], {
+      description: `one of ${signingAlgorithms.join(', ')}`,
       default: 'ES256',
     }),
     peppers: Type.Optional(

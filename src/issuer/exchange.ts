@@ -1,18 +1,21 @@
 /** May this key have this token? A token request becomes an access token, or the reason why not. */
 import { randomUUID } from 'node:crypto';
+import { longestToken } from '../access/token-text.ts';
 import type { AccessTokenClaims } from '../protocol/claims.ts';
 import { OAuthError } from '../protocol/errors.ts';
 import { parseScope, scopesBeyond } from '../protocol/scope.ts';
+import type { SigningAlgorithm, TokenType } from '../protocol/token-header.ts';
 import type { ApiKey } from './api-key.ts';
 import { type AuthenticatedKey, unusableReasons } from './authenticate-key.ts';
 import { findGrant, type FindGrantOptions } from './find-grant.ts';
 import type { Grant } from './grant.ts';
 import { claimsOfKey } from './key-claims.ts';
+import { narrowLists, type WantedLists } from './narrow-lists.ts';
 import { type Signer, signToken } from './sign-token.ts';
 import { badCredential, type PresentedKey, useKey, type UseKeyOptions } from './use-key.ts';
 
 /** A token request, whichever door it came through. */
-export interface TokenRequest extends PresentedKey {
+export interface TokenRequest extends PresentedKey, WantedLists {
   /** Space-separated; absent: all that the key has. */
   readonly scope?: string | undefined;
   /** Audiences and resources together; none: the default one. */
@@ -36,7 +39,10 @@ export interface Exchange {
 export interface ExchangeOptions extends FindGrantOptions, UseKeyOptions {
   /** Seconds. */
   readonly tokenTtl: number;
-  readonly signer: () => Signer;
+  /** For the audiences that ask for no other. */
+  readonly signingAlg: SigningAlgorithm;
+  /** The key that signs at this moment. */
+  readonly signer: (alg: SigningAlgorithm) => Signer;
 }
 
 export function createExchange(options: ExchangeOptions): Exchange {
@@ -44,12 +50,14 @@ export function createExchange(options: ExchangeOptions): Exchange {
     async issue(request) {
       const now = options.clock();
       const { key, secret } = await useKey(request, options);
-      const grant = await readGrant(key, options);
+      const grant = narrowLists(request, await readGrant(key, options));
       const scope = narrowScope(request.scope, grant);
       const audience = chooseAudience(request.audiences, grant, options);
       const life = lifeOf({ key, secret }, now, request, options);
       const claims = claimsOf({ key, grant, scope, audience, now, life }, options);
-      const accessToken = await signToken(options.signer(), claims);
+      const { alg, typ } = formOf(audience, options);
+      const accessToken = await signToken(options.signer(alg), claims, typ);
+      requireFit(accessToken);
       return { accessToken, expiresIn: life, scope, clientId: key.id };
     },
   };
@@ -105,6 +113,28 @@ function chooseAudience(
   return audience;
 }
 
+/** How the audience wants its tokens; several that want them otherwise cannot share one. */
+function formOf(audience: string | readonly string[], { catalogue, signingAlg }: ExchangeOptions): TokenForm {
+  const wanted = (name: string): TokenForm => {
+    const { alg = signingAlg, typ = 'at+jwt' } = catalogue.audiences.get(name) ?? {};
+    return { alg, typ };
+  };
+  if (typeof audience === 'string') return wanted(audience);
+  const forms = audience.map(wanted);
+  if (new Set(forms.map(({ alg, typ }) => `${alg} ${typ}`)).size > 1) {
+    throw new OAuthError(
+      'invalid_target',
+      'These audiences want tokens of different forms: ask for a token for each of them.',
+    );
+  }
+  return forms[0]!;
+}
+
+interface TokenForm {
+  readonly alg: SigningAlgorithm;
+  readonly typ: TokenType;
+}
+
 /**
  * Seconds: never past the expiry of the key or the deadline of its secret, and never none (a client would keep such a
  * token for ever).
@@ -143,4 +173,13 @@ function claimsOf(
     jti: randomUUID(),
     scope,
   };
+}
+
+/** A pattern of the key may be narrowed to more names than a header has room for. */
+function requireFit(accessToken: string): void {
+  if (accessToken.length <= longestToken) return;
+  throw new OAuthError(
+    'invalid_request',
+    `The token would have more than ${longestToken} characters: ask for fewer controllers and origins.`,
+  );
 }

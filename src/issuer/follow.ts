@@ -33,11 +33,13 @@ export async function follow(
 ): Promise<void> {
   let isAway = false;
   const alarm = createAlarm(stop);
+  const ring = createUpkeep(signingKeys, logger);
   const unwatch = revocationLog.watch(alarm.ring);
   for (let look = 1; !stop.aborted; look += 1) {
     try {
       await revocationLog.catchUp();
       if (look % looksPerRefresh === 0) await Promise.all([signingKeys.refresh(), usage.flush()]);
+      ring.attend();
       if (isAway) logger.info('the store is back');
       isAway = false;
     } catch (error) {
@@ -47,9 +49,36 @@ export async function follow(
     await alarm.wait(interval);
   }
   unwatch();
+  await ring.rest();
   await Promise.all([usage.flush(), revocationLog.leave()]).catch((error: unknown) =>
     logger.warn({ err: error }, 'the store could not be told of the end of this instance'),
   );
+}
+
+/** Looks after the ring of signing keys beside the log: a new key takes a while, and revocations must not wait for it. */
+function createUpkeep(signingKeys: SigningKeys, logger: Log): { attend(): void; rest(): Promise<void> } {
+  let working: Promise<void> | undefined;
+  let isFailing = false;
+  const work = async (): Promise<void> => {
+    try {
+      await signingKeys.maintain();
+      isFailing = false;
+    } catch (error) {
+      if (!isFailing) logger.error({ err: error }, 'the signing keys could not be seen to');
+      isFailing = true;
+    }
+  };
+  return {
+    attend() {
+      if (working !== undefined || !signingKeys.isDue()) return;
+      working = work().finally(() => {
+        working = undefined;
+      });
+    },
+    async rest() {
+      await working;
+    },
+  };
 }
 
 /** Waits for a deployment to be made on a store that has none, as `keyturn init` does, and then serves it. */

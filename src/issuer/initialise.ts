@@ -1,11 +1,11 @@
 /** Taking a store into service: signing keys, the deployment, and its first owner. Works once per deployment. */
+import type { SigningAlgorithm } from '../protocol/token-header.ts';
 import type { Clock } from '../store/store.ts';
 import type { Account } from './account.ts';
 import type { Accounts } from './accounts.ts';
 import type { CreatedKey } from './api-keys.ts';
 import { claimDeployment, createDeployment, finishClaim } from './deployment.ts';
 import type { Records } from './records.ts';
-import type { SigningAlgorithm } from './sign-token.ts';
 import { createSigningKeys } from './signing-keys.ts';
 import type { Vault } from './vault.ts';
 

@@ -1,84 +1,158 @@
-/** The ring of signing keys: one record for the whole deployment, private keys sealed under the master key. */
-import { createPrivateKey, createPublicKey, generateKeyPair, type JsonWebKey } from 'node:crypto';
-import { promisify } from 'node:util';
-import { calculateJwkThumbprint, type JWK } from 'jose';
+/**
+ * The signing keys of the deployment: one record for all instances, of which each keeps a copy in memory. Every change is
+ * a compare-and-set of the record: of two instances that make a key at once one wins, and the other's is never used.
+ */
 import type { VerificationKey } from '../access/verify-token.ts';
-import type { Clock } from '../store/store.ts';
+import type { SigningAlgorithm } from '../protocol/token-header.ts';
+import { type Clock, StoreUnavailable } from '../store/store.ts';
+import { describeKeySet, type KeySet, openRing } from './open-ring.ts';
 import type { Records, Stored } from './records.ts';
-import { createSigner, type Signer, type SigningAlgorithm } from './sign-token.ts';
+import type { RevocationLog } from './revocation-log.ts';
+import type { Signer } from './sign-token.ts';
+import { createKeyRecord, generateKey } from './signing-key.ts';
+import {
+  keepUp,
+  livingFrom,
+  type Ring,
+  type RingRules,
+  type SigningKeyRecord,
+  wantingAlgs,
+} from './signing-key-ring.ts';
 import type { Vault } from './vault.ts';
 
 export interface SigningKeys {
-  /** The key that signs. Taken once for each token, so that header and signature are of one key. */
-  signer(): Signer;
+  /** Those that this instance signs with; the deployment's own first. */
+  readonly algs: readonly SigningAlgorithm[];
+  readonly rules: RingRules;
+  /** The ring as this instance knows it. */
+  readonly ring: () => Ring;
+  /**
+   * The key that signs. Taken once for each token, so that header and signature are of one key.
+   *
+   * @throws {StoreUnavailable} where there is none that is not revoked
+   */
+  signer(alg: SigningAlgorithm): Signer;
+  /** Whether there is a key to sign with, for each algorithm. */
+  canSign(): boolean;
   /** The public key of this id, while its tokens are to be accepted. */
   find(kid: string): VerificationKey | undefined;
-  /** The published set (RFC 7517): public members only, oldest first. */
-  jwks(): { keys: JWK[] };
-  /** What the admin API shows of the ring: never a private key. */
-  list(): readonly SigningKeyView[];
+  /** The published set. @throws {StoreUnavailable} rather than say that there is no key */
+  published(): KeySet;
   /** Reads the ring again. */
   refresh(): Promise<void>;
   /** As {@link refresh}, for a key id that is not known: at most once in 30 s, whatever callers send. */
   refreshFor(kid: string): Promise<void>;
-}
-
-export interface SigningKeyView {
-  readonly kid: string;
-  readonly alg: SigningAlgorithm;
-  readonly state: SigningKeyRecord['state'];
-  readonly createdAt: string;
-}
-
-interface SigningKeyRecord {
-  readonly kid: string;
-  readonly alg: SigningAlgorithm;
-  /** `active`: signs. `retired`: verifies until its last token has expired. */
-  readonly state: 'active' | 'retired';
-  readonly publicJwk: JWK;
-  /** The private JWK, sealed for this id and algorithm. */
-  readonly sealed: string;
-  readonly createdAt: number;
-}
-
-interface Ring {
-  readonly keys: readonly SigningKeyRecord[];
+  /**
+   * Reads the ring, changes it, and writes it; again from the start where another was faster.
+   *
+   * @param change from the ring as it is to the ring as it is to be; the same where nothing changes
+   * @returns the ring as it then is, and whether this changed it
+   */
+  edit(change: (ring: Ring) => Ring): Promise<{ ring: Ring; changed: boolean }>;
+  /** Whether time asks for something: see {@link maintain}. Costs next to nothing. */
+  isDue(): boolean;
+  /** Does what time asks for: makes the next key, finishes what another broke off, lets go of keys that are done. */
+  maintain(): Promise<void>;
+  makeKey(alg: SigningAlgorithm): Promise<SigningKeyRecord>;
 }
 
 export interface SigningKeysOptions {
   readonly records: Records;
   readonly vault: Vault;
   readonly clock: Clock;
-  /** The algorithm that this deployment signs with; where the ring has no such key, one is made. */
-  readonly alg: SigningAlgorithm;
+  /** The one of the deployment first. Where the ring has no such key, one is made. */
+  readonly algs: readonly SigningAlgorithm[];
+  /** Seconds for which a key is published before it signs, and from one key to the next. */
+  readonly lead: number;
+  readonly period: number;
+  readonly revocationLog: Pick<RevocationLog, 'revocations' | 'announceRing'>;
+  readonly onChange: (facts: { made: readonly string[]; gone: readonly string[] }) => void;
 }
 
 /** Makes the ring of a new deployment. Of two who try at once one wins, and the loser's key is never used. */
-export async function createSigningKeys({ records, vault, clock, alg }: SigningKeysOptions): Promise<void> {
-  const key = await generateSigningKey(vault, clock, alg);
-  await records.create(recordName, { keys: [key] } satisfies Ring);
+export async function createSigningKeys({
+  records,
+  vault,
+  clock,
+  alg,
+}: Pick<SigningKeysOptions, 'records' | 'vault' | 'clock'> & { alg: SigningAlgorithm }): Promise<void> {
+  const key = await createKeyRecord(await generateKey(alg), vault, clock());
+  await records.create(recordName, { keys: [key], former: [] } satisfies Ring);
 }
 
 /** @throws {VaultError} where the master key does not open the ring */
 export async function openSigningKeys(options: SigningKeysOptions): Promise<SigningKeys> {
-  let ring = openRing(await readRing(options), options);
+  const { records, vault, clock, algs, revocationLog } = options;
+  const isRevoked = (kid: string) => revocationLog.revocations.isSigningKeyRevoked(kid);
+  const rules = { algs, lead: options.lead * 1000, period: options.period * 1000, isRevoked };
+  let stored = await readRing(records);
+  let open = openRing(stored.value, rules, vault, clock());
   let refreshedFor = Number.NEGATIVE_INFINITY;
-  const refresh = async (): Promise<void> => {
-    const stored = await options.records.get<Ring>(recordName);
-    // An empty ring is a fault of the store, not news: what is known goes on.
-    if (stored !== undefined && stored.text !== ring.text) ring = openRing(stored, options);
+  const adopt = (read: Stored<Ring>): void => {
+    if (read.text === stored.text) return;
+    open = openRing(read.value, rules, vault, clock(), open);
+    stored = read;
   };
+
+  // One at a time: an answer that comes late would set the ring back.
+  const inTurn = createTurns();
+  const refresh = () =>
+    inTurn(async () => {
+      // A ring that is gone is a fault of the store, not news: what is known goes on.
+      const read = await readRing(records).catch(ignoreMissing);
+      if (read !== undefined) adopt(read);
+    });
+  const edit: SigningKeys['edit'] = change =>
+    inTurn(async () => {
+      for (;;) {
+        const read = await readRing(records);
+        const ring = change(read.value);
+        const written = ring === read.value ? read : await records.replace(recordName, read, ring);
+        if (written === undefined) continue;
+        adopt(written);
+        if (ring !== read.value) options.onChange(compareRings(read.value, ring));
+        return { ring, changed: ring !== read.value };
+      }
+    });
+
+  const makeKey = async (alg: SigningAlgorithm) => createKeyRecord(await generateKey(alg), vault, clock());
+  const wanting = () => wantingAlgs(open.ring, clock(), rules);
+  const findSigner = (alg: SigningAlgorithm) =>
+    livingFrom(open.lines.get(alg) ?? [], clock()).find(({ record }) => !isRevoked(record.kid));
   return {
-    signer: () => ring.signer,
-    find: kid => ring.verification.get(kid),
-    jwks: () => ring.jwks,
-    list: () => ring.views,
+    algs,
+    rules,
+    ring: () => open.ring,
+    signer(alg) {
+      const key = findSigner(alg);
+      if (key === undefined) throw new StoreUnavailable(`no signing key for ${alg} is there to sign`);
+      return key.signer();
+    },
+    canSign: () => algs.every(alg => findSigner(alg) !== undefined),
+    find: kid => (isRevoked(kid) ? undefined : open.keys.get(kid)?.verification),
+    published() {
+      const { keys } = open.ring;
+      const valid = keys.filter(({ kid }) => !isRevoked(kid));
+      if (valid.length === 0) throw new StoreUnavailable('no signing key is there to publish');
+      return valid.length === keys.length ? open.published : describeKeySet(valid);
+    },
     refresh,
     async refreshFor() {
-      if (options.clock() - refreshedFor < refreshInterval) return;
-      refreshedFor = options.clock();
+      if (clock() - refreshedFor < refreshInterval) return;
+      refreshedFor = clock();
       await refresh();
     },
+    edit,
+    isDue: () => keepUp(open.ring, clock(), rules) !== open.ring || wanting().length > 0,
+    async maintain() {
+      await refresh();
+      // Prepared outside: an RSA key takes a while, and who loses discards it.
+      const made = new Map<SigningAlgorithm, SigningKeyRecord>();
+      for (const alg of wanting()) made.set(alg, await makeKey(alg));
+      const { changed } = await edit(ring => keepUp(ring, clock(), rules, made));
+      if (changed) await revocationLog.announceRing();
+    },
+    makeKey,
   };
 }
 
@@ -86,77 +160,50 @@ const recordName = 'signing-keys';
 /** Milliseconds. */
 const refreshInterval = 30_000;
 
-/** The ring, with an active key of the wanted algorithm in it. */
-async function readRing(options: SigningKeysOptions): Promise<Stored<Ring>> {
-  const { records, vault, clock, alg } = options;
-  const stored = await records.get<Ring>(recordName);
-  if (stored === undefined) throw new Error('the deployment has no signing keys');
-  if (stored.value.keys.some(key => key.state === 'active' && key.alg === alg)) return stored;
-  const fresh = await generateSigningKey(vault, clock, alg);
-  const retired = stored.value.keys.map(key => ({ ...key, state: 'retired' as const }));
-  await records.replace(recordName, stored, { keys: [...retired, fresh] });
-  // Won or lost, the ring now has such a key.
-  return readRing(options);
-}
+class RingMissing extends StoreUnavailable {}
 
-interface OpenRing {
-  readonly text: string;
-  readonly signer: Signer;
-  readonly verification: ReadonlyMap<string, VerificationKey>;
-  readonly jwks: { keys: JWK[] };
-  readonly views: readonly SigningKeyView[];
-}
-
-function openRing({ value, text }: Stored<Ring>, { vault, alg }: SigningKeysOptions): OpenRing {
-  const active = value.keys.find(key => key.state === 'active' && key.alg === alg);
-  const signing = active ?? value.keys.find(key => key.state === 'active');
-  if (signing === undefined) throw new Error('no signing key is active');
-  const privateJwk = JSON.parse(vault.unseal(signing.sealed, sealContext(signing))) as JsonWebKey;
+/** @throws {RingMissing} */
+async function readRing(records: Records): Promise<Stored<Ring>> {
+  const stored = await records.get<StoredRing>(recordName);
+  if (stored === undefined) throw new RingMissing('the deployment has no signing keys');
+  const { keys, former = [] } = stored.value;
   return {
-    text,
-    signer: createSigner(signing.kid, signing.alg, createPrivateKey({ key: privateJwk, format: 'jwk' })),
-    verification: new Map(value.keys.map(key => [key.kid, verificationKey(key)])),
-    jwks: { keys: value.keys.map(key => key.publicJwk) },
-    views: value.keys.map(({ kid, alg, state, createdAt }) => ({
-      kid,
-      alg,
-      state,
-      createdAt: new Date(createdAt).toISOString(),
-    })),
+    text: stored.text,
+    value: { keys: keys.map(completeKey), former },
   };
 }
 
-function verificationKey({ kid, alg, publicJwk }: SigningKeyRecord): VerificationKey {
-  return { kid, alg, publicKey: createPublicKey({ key: publicJwk as JsonWebKey, format: 'jwk' }) };
+/** Of an earlier version: a key signed from its making on. */
+interface StoredRing {
+  readonly keys: readonly (Omit<SigningKeyRecord, 'activeAt'> & { readonly activeAt?: number })[];
+  readonly former?: Ring['former'];
 }
 
-async function generateSigningKey(
-  vault: Vault,
-  clock: Clock,
-  alg: SigningAlgorithm,
-): Promise<SigningKeyRecord> {
-  const { publicKey, privateKey } = await generators[alg]();
-  const bare = publicKey.export({ format: 'jwk' }) as JWK;
-  const kid = await calculateJwkThumbprint(bare);
-  const sealed = vault.seal(JSON.stringify(privateKey.export({ format: 'jwk' })), sealContext({ kid, alg }));
-  return {
-    kid,
-    alg,
-    state: 'active',
-    publicJwk: { ...bare, kid, alg, use: 'sig' },
-    sealed,
-    createdAt: clock(),
+function completeKey(key: StoredRing['keys'][number]): SigningKeyRecord {
+  return { ...key, activeAt: key.activeAt ?? key.createdAt };
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (!(error instanceof RingMissing)) throw error;
+}
+
+/** Runs what it is given one after the other. */
+function createTurns(): <T>(task: () => Promise<T>) => Promise<T> {
+  let turn: Promise<unknown> = Promise.resolve();
+  return task => {
+    const mine = turn.then(task);
+    // Who asked hears of a failure; who comes next is not to fail with it.
+    turn = mine.catch(() => undefined);
+    return mine;
   };
 }
 
-const generate = promisify(generateKeyPair);
-
-const generators = {
-  ES256: () => generate('ec', { namedCurve: 'P-256' }),
-  RS256: () => generate('rsa', { modulusLength: 2048 }),
-  EdDSA: () => generate('ed25519'),
-};
-
-function sealContext({ kid, alg }: { kid: string; alg: string }): string {
-  return `signing key ${alg} ${kid}`;
+/** For the log: the ids alone. */
+function compareRings(before: Ring, after: Ring): { made: readonly string[]; gone: readonly string[] } {
+  const ids = ({ keys }: Ring) => keys.map(({ kid }) => kid);
+  const [old, fresh] = [new Set(ids(before)), new Set(ids(after))];
+  return {
+    made: [...fresh].filter(kid => !old.has(kid)),
+    gone: [...old].filter(kid => !fresh.has(kid)),
+  };
 }

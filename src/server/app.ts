@@ -2,6 +2,7 @@
 import Router from '@koa/router';
 import Koa, { type Middleware } from 'koa';
 import type { Logger } from 'pino';
+import type { DoorGuard } from '../access/doors.ts';
 import type { Guard } from '../access/guard.ts';
 import type { Collections } from '../gateway/collections.ts';
 import type { Exchange } from '../issuer/exchange.ts';
@@ -11,6 +12,7 @@ import { Problem } from '../protocol/errors.ts';
 import { createClientAddress } from './client-address.ts';
 import type { AppState } from './context.ts';
 import { createCors } from './cors.ts';
+import { createDoorGuardMiddleware } from './door-guard.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { createFrontDoor } from './front-door.ts';
 import { createRequestLog } from './request-log.ts';
@@ -19,13 +21,17 @@ import { createReadyz, livez } from './routes/health.ts';
 import { createRevocationEndpoint } from './routes/oauth-revoke.ts';
 import { createTokenEndpoint } from './routes/oauth-token.ts';
 import { addResourceRoutes } from './routes/resources.ts';
-import { createJwks, createResourceMetadata, createServerMetadata } from './routes/well-known.ts';
+import {
+  createJwks,
+  createResourceMetadata,
+  createServerMetadata,
+  type DiscoveryOptions,
+} from './routes/well-known.ts';
 
-export interface AppServices extends AdminServices {
-  readonly issuer: string;
-  readonly audience: string;
+export interface AppServices extends AdminServices, DiscoveryOptions {
   readonly trustedProxies: readonly string[];
   readonly guard: Guard;
+  readonly doorGuard: DoorGuard;
   readonly exchange: Exchange;
   readonly revoker: Revoker;
   readonly collections: Collections;
@@ -76,7 +82,7 @@ function createRoutes(services: AppServices): Router<AppState> {
   addResourceRoutes(router, {
     controllers: catalogue.controllers.values(),
     audience,
-    guarded,
+    guarded: createDoorGuardMiddleware({ ...services, resourceMetadata }),
     collections: services.collections,
     cors: createCors({ apiKeys, catalogue, clock }),
   });

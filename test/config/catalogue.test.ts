@@ -486,6 +486,35 @@ describe('a wrong controllers file', () => {
   });
 });
 
+describe('wrong audiences', () => {
+  it.each<[unknown, string, RegExp]>([
+    ['https://old.example', '', /a list/],
+    [[{ audience: 'https://old.example' }], '/0', /alg or typ or both/],
+    [[{ alg: 'RS256', typ: 'JWT' }], '/0/audience', /without white space/],
+    [[{ audience: 'two words', typ: 'JWT' }], '/0/audience', /without white space/],
+    [[{ audience: 'a', alg: 'HS256' }], '/0/alg', /one of ES256, RS256, EdDSA/],
+    [[{ audience: 'a', alg: 'none' }], '/0/alg', /one of ES256, RS256, EdDSA/],
+    [[{ audience: 'a', typ: 'jwt' }], '/0/typ', /one of at\+jwt, JWT/],
+    [[{ audience: 'a', type: 'JWT' }], '/0/type', /did you mean typ\?/],
+    [
+      [
+        { audience: 'a', typ: 'JWT' },
+        { audience: 'a', typ: 'JWT' },
+      ],
+      '/1/audience',
+      /not stand above/,
+    ],
+  ])('%j are reported at %s', (audiences, place, expected) => {
+    const problems = problemsIn(undefined, { controllers: [goodController], audiences });
+    expect(problems).toEqual([
+      expect.objectContaining({
+        where: `controllers.json#/audiences${place}`,
+        expected: expect.stringMatching(expected) as string,
+      }),
+    ]);
+  });
+});
+
 describe('what is parsed', () => {
   it('has every default', () => {
     const upstream = { name: 'Y', upstream: 'http://127.0.0.1:9000', routes: [{ ...goodRoute, path: '/y' }] };
@@ -510,6 +539,20 @@ describe('what is parsed', () => {
         routes: [{ ...goodRoute, path: '/y', graphqlPath: false }],
       },
     ]);
+    expect(parsed.catalogue!.audiences.size).toBe(0);
+  });
+
+  it('has the audiences that want their tokens otherwise', () => {
+    const audiences = [
+      { audience: 'https://old.example', alg: 'RS256', typ: 'JWT' },
+      { audience: 'https://OLD.example', alg: 'EdDSA' },
+    ];
+    const { catalogue, problems } = parseCatalogue(
+      { path: 'features.json', value: goodFeaturesWith('X') },
+      { path: 'controllers.json', value: { controllers: [goodController], audiences } },
+    );
+    expect(problems).toEqual([]);
+    expect([...catalogue!.audiences]).toEqual(audiences.map(rule => [rule.audience, rule]));
   });
 });
 

@@ -21,7 +21,7 @@ export async function stealSigningKey(place: StorePlace): Promise<StolenKey> {
   try {
     const vault = createVault(await readSecrets(place));
     const ring = await createRecords(store, vault).get<Ring>('signing-keys');
-    const key = ring?.value.keys.find(({ state }) => state === 'active');
+    const key = ring?.value.keys.at(-1);
     if (key === undefined) throw new Error('the store holds no signing key');
     const { kid, alg } = key;
     const privateJwk = JSON.parse(vault.unseal(key.sealed, `signing key ${alg} ${kid}`)) as JsonWebKey;
@@ -32,7 +32,7 @@ export async function stealSigningKey(place: StorePlace): Promise<StolenKey> {
 }
 
 interface Ring {
-  readonly keys: readonly { kid: string; alg: string; state: string; sealed: string }[];
+  readonly keys: readonly { kid: string; alg: string; sealed: string }[];
 }
 
 /** The secrets of a test's deployment: of Redis those that `startService` configures, else the files beside the store. */

@@ -1,4 +1,5 @@
 /** Who may do what: every call of the admin API by every kind of caller. */
+import { generateKeyPairSync, type JsonWebKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { TestService } from '../support/service.ts';
@@ -75,8 +76,19 @@ const calls: readonly Call[] = [
   { route: 'GET /admin/features', statuses: [401, 403, 403, 200, 200] },
   { route: 'GET /admin/controllers', statuses: [401, 403, 403, 200, 200] },
   { route: 'GET /admin/signing-keys', statuses: [401, 403, 403, 200, 200] },
+  { route: 'POST /admin/signing-keys/rotate', statuses: [401, 403, 403, 403, 201] },
+  {
+    route: 'POST /admin/signing-keys',
+    body: { jwk: makePrivateJwk() },
+    statuses: [401, 403, 403, 403, 201],
+  },
+  { route: 'POST /admin/signing-keys/:kid/revoke', statuses: [401, 403, 403, 403, 404] },
   { route: 'GET /admin/peppers', statuses: [401, 403, 403, 200, 200] },
 ];
+
+function makePrivateJwk(): JsonWebKey {
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
+}
 
 describe('the table of this test', () => {
   test('knows every route of the admin API, and no other', async () => {

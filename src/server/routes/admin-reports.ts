@@ -1,16 +1,14 @@
-/** What the admin API tells and does not change: the audit, the catalogue, the signing keys, the state of the peppers. */
+/** What the admin API tells and does not change: the audit, the catalogue, the state of the peppers. */
 import { Type } from 'typebox';
 import type { Catalogue } from '../../config/catalogue.ts';
 import { type Audit, presentEntry } from '../../issuer/audit.ts';
 import type { PepperReport } from '../../issuer/pepper-report.ts';
-import type { SigningKeys } from '../../issuer/signing-keys.ts';
 import { type AdminAction, jsonAnswer } from '../admin-call.ts';
 import { compileSchema } from '../validate.ts';
 
 export interface AdminReportsOptions {
   readonly audit: Audit;
   readonly catalogue: Catalogue;
-  readonly signingKeys: SigningKeys;
   readonly pepperReport: () => Promise<PepperReport>;
 }
 
@@ -27,7 +25,7 @@ const checkAuditQuery = compileSchema(
   ),
 );
 
-export function createAdminReports({ audit, catalogue, signingKeys, pepperReport }: AdminReportsOptions) {
+export function createAdminReports({ audit, catalogue, pepperReport }: AdminReportsOptions) {
   return {
     audit: (async ({ querystring }) => {
       const { cursor, limit, ...filters } = checkAuditQuery(
@@ -47,7 +45,6 @@ export function createAdminReports({ audit, catalogue, signingKeys, pepperReport
       jsonAnswer(200, { items: [...catalogue.features.values()] })) satisfies AdminAction,
     controllers: (async () =>
       jsonAnswer(200, { items: [...catalogue.controllers.values()] })) satisfies AdminAction,
-    signingKeys: (async () => jsonAnswer(200, { items: signingKeys.list() })) satisfies AdminAction,
     peppers: (async () => jsonAnswer(200, await pepperReport())) satisfies AdminAction,
   };
 }

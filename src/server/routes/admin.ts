@@ -10,10 +10,16 @@ import type { AppMiddleware, AppState } from '../context.ts';
 import { createAdminAccounts, type AdminAccountsOptions } from './admin-accounts.ts';
 import { createAdminKeys, type AdminKeysOptions } from './admin-keys.ts';
 import { createAdminReports, type AdminReportsOptions } from './admin-reports.ts';
+import { type AdminSigningKeysOptions, createAdminSigningKeys } from './admin-signing-keys.ts';
 import { createSelfGuard, type SelfGuardOptions } from './self.ts';
 
 export interface AdminServices
-  extends AdminKeysOptions, AdminAccountsOptions, AdminReportsOptions, Omit<SelfGuardOptions, 'guarded'> {
+  extends
+    AdminKeysOptions,
+    AdminAccountsOptions,
+    AdminReportsOptions,
+    AdminSigningKeysOptions,
+    Omit<SelfGuardOptions, 'guarded'> {
   readonly issuer: string;
   readonly logger: Logger;
   readonly idempotency: Idempotency;
@@ -103,14 +109,14 @@ export function addAdminRoutes(
     ...may('Keyturn.Catalogue', 'keyturn:catalogue:read'),
     answer(reports.controllers),
   );
-  router.get(
-    '/admin/signing-keys',
-    ...may('Keyturn.SigningKeys', 'keyturn:signing_keys:read'),
-    answer(reports.signingKeys),
-  );
-  router.get(
-    '/admin/peppers',
-    ...may('Keyturn.SigningKeys', 'keyturn:signing_keys:read'),
-    answer(reports.peppers),
-  );
+
+  const signingKeys = createAdminSigningKeys(services);
+  const createSigningKeys = may('Keyturn.SigningKeys', 'keyturn:signing_keys:create');
+  const readSigningKeys = may('Keyturn.SigningKeys', 'keyturn:signing_keys:read');
+  const changeSigningKeys = may('Keyturn.SigningKeys', 'keyturn:signing_keys:update');
+  router.get('/admin/signing-keys', ...readSigningKeys, answer(signingKeys.list));
+  router.post('/admin/signing-keys', ...createSigningKeys, answer(signingKeys.bring));
+  router.post('/admin/signing-keys/rotate', ...createSigningKeys, answer(signingKeys.rotate));
+  router.post('/admin/signing-keys/:kid/revoke', ...changeSigningKeys, answer(signingKeys.revoke));
+  router.get('/admin/peppers', ...readSigningKeys, answer(reports.peppers));
 }

@@ -1,6 +1,8 @@
 /** Discovery: RFC 8414, its OpenID Connect twin, RFC 7517 and RFC 9728. It lists what works, and nothing else. */
+import { createHash } from 'node:crypto';
 import type { Catalogue } from '../../config/catalogue.ts';
-import type { SigningKeys } from '../../issuer/signing-keys.ts';
+import type { KeySet } from '../../issuer/open-ring.ts';
+import type { SigningAlgorithm } from '../../protocol/token-header.ts';
 import type { AppMiddleware } from '../context.ts';
 import { tokenExchangeGrant } from './oauth-token.ts';
 
@@ -8,12 +10,14 @@ export interface DiscoveryOptions {
   readonly issuer: string;
   readonly audience: string;
   readonly catalogue: Catalogue;
-  readonly signingKeys: SigningKeys;
+  /** Those that tokens may be signed with, the usual one first. */
+  readonly signingAlgs: readonly SigningAlgorithm[];
+  readonly publishedKeys: () => KeySet;
 }
 
 /** RFC 8414, with the members that OIDC parsers demand: a half document is worse for them than none. */
-export function createServerMetadata({ issuer, catalogue, signingKeys }: DiscoveryOptions): AppMiddleware {
-  return publish(() => ({
+export function createServerMetadata({ issuer, catalogue, signingAlgs }: DiscoveryOptions): AppMiddleware {
+  return publishDocument({
     issuer,
     token_endpoint: `${issuer}/oauth/token`,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
@@ -24,32 +28,45 @@ export function createServerMetadata({ issuer, catalogue, signingKeys }: Discove
     scopes_supported: scopesOf(catalogue),
     response_types_supported: [],
     subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: [signingKeys.signer().alg],
+    id_token_signing_alg_values_supported: signingAlgs,
     claims_supported: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'scope', 'act'],
-  }));
+  });
 }
 
 export function createResourceMetadata({ issuer, audience, catalogue }: DiscoveryOptions): AppMiddleware {
-  return publish(() => ({
+  return publishDocument({
     resource: audience,
     authorization_servers: [issuer],
     jwks_uri: `${issuer}/.well-known/jwks.json`,
     scopes_supported: scopesOf(catalogue),
     bearer_methods_supported: ['header'],
-  }));
+  });
 }
 
-export function createJwks({ signingKeys }: DiscoveryOptions): AppMiddleware {
-  return publish(() => signingKeys.jwks());
+export function createJwks({ publishedKeys }: DiscoveryOptions): AppMiddleware {
+  return publish(publishedKeys);
+}
+
+function publishDocument(facts: object): AppMiddleware {
+  const body = JSON.stringify(facts);
+  const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
+  return publish(() => ({ body, etag }));
 }
 
 /** Public facts, for pages of any origin, without credentials; kept for five minutes. */
-function publish(describe: () => object): AppMiddleware {
+function publish(describe: () => { readonly body: string; readonly etag: string }): AppMiddleware {
   return ctx => {
     ctx.set('Access-Control-Allow-Origin', '*');
     ctx.set('Cache-Control', 'public, max-age=300');
+    const { body, etag } = describe();
+    ctx.set('ETag', etag);
+    ctx.status = 200;
+    if (ctx.fresh) {
+      ctx.status = 304;
+      return;
+    }
     ctx.type = 'application/json';
-    ctx.body = JSON.stringify(describe());
+    ctx.body = body;
   };
 }
 
