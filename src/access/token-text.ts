@@ -2,9 +2,11 @@
  * The one accepted spelling of a token. A JWS library forgives blanks, padding and unused bits of the last
  * character; with that one token would have many texts, and a text could not be an identity for a cache.
  */
+import { isUtf8 } from 'node:buffer';
+import { parseStrictJson } from '../protocol/json.ts';
 
 /** Longer texts are refused unread; tokens of ours stay far below. */
-const longestToken = 8192;
+export const longestToken = 8192;
 
 /** Whether the text is a compact JWS (RFC 7515 section 7.1), each part in canonical base64url. */
 export function isCanonicalToken(text: string): boolean {
@@ -17,6 +19,19 @@ export function isCanonicalToken(text: string): boolean {
 export function canonicalizeToken(text: string): string {
   const parts = text.replaceAll(/[\s=]/g, '').split('.');
   return parts.map(part => Buffer.from(part, 'base64url').toString('base64url')).join('.');
+}
+
+/**
+ * What stands in the header or the payload.
+ *
+ * @throws {SyntaxError} where the part is not a JSON object in UTF-8
+ */
+export function readTokenPart(part: string): Readonly<Record<string, unknown>> {
+  const bytes = Buffer.from(part, 'base64url');
+  if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8');
+  const value = parseStrictJson(bytes.toString());
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  throw new SyntaxError('not an object');
 }
 
 const compactShape = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;

@@ -1,5 +1,4 @@
 /** Whether a token is genuine: signed by a key of this issuer, of the right type, complete and unspoilt. */
-import { isUtf8 } from 'node:buffer';
 import {
   type CryptoKey,
   errors,
@@ -10,8 +9,7 @@ import {
 } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { type AccessTokenClaims, requiredClaims } from '../protocol/claims.ts';
-import { parseStrictJson } from '../protocol/json.ts';
-import { isCanonicalToken } from './token-text.ts';
+import { isCanonicalToken, readTokenPart } from './token-text.ts';
 
 /** Seconds by which a clock may differ (FAPI 2.0: `iat` and `nbf` up to 10 s ahead are accepted). */
 export const clockSkewSeconds = 10;
@@ -73,7 +71,7 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
 
 async function checkSignature(text: string, options: VerifierOptions): Promise<GenuineToken | undefined> {
   try {
-    const [header, payload] = text.split('.', 2).map(readPart) as [JWTHeaderParameters, JWTPayload];
+    const [header, payload] = text.split('.', 2).map(readTokenPart) as [JWTHeaderParameters, JWTPayload];
     if (!isOfRightType(header, payload, options)) return undefined;
     const key = await findKey(header, options);
     if (key === undefined) return undefined;
@@ -89,15 +87,6 @@ async function checkSignature(text: string, options: VerifierOptions): Promise<G
     if (error instanceof errors.JOSEError || error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
-
-/** @throws {SyntaxError} where the part is not a JSON object in UTF-8 */
-function readPart(part: string): object {
-  const bytes = Buffer.from(part, 'base64url');
-  if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8');
-  const value = parseStrictJson(bytes.toString());
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  throw new SyntaxError('not an object');
 }
 
 function isOfRightType(

@@ -33,12 +33,18 @@ export async function readParameters(req: IncomingMessage, querystring: string):
   return collect(isForm ? formEntries(text) : jsonEntries(text));
 }
 
-/** RFC 6749 section 2.3.1: credentials never in the URI, where logs and histories keep them. */
+/**
+ * RFC 6749 section 2.3.1: credentials never in the URI, where logs and histories keep them. What narrows a token is not
+ * passed over there either: the token would be wider than it was meant to be.
+ */
 function refuseQuery(querystring: string): void {
-  if (/(?:^|&)(?:client_|subject_token|grant_type|token=|scope=|audience=|resource=)/.test(querystring)) {
+  if (inBodyAlone.test(querystring)) {
     throw new OAuthError('invalid_request', 'Send the parameters in the body, never in the query.');
   }
 }
+
+const inBodyAlone =
+  /(?:^|&)(?:client_|subject_token|grant_type|(?:token|scope|audience|resource|controllers|origins)=)/;
 
 function asOAuthError(error: unknown): never {
   if (!(error instanceof Problem)) throw error;
@@ -108,6 +114,8 @@ const known: ReadonlySet<string> = new Set([
   'client_id',
   'client_secret',
   'scope',
+  'controllers',
+  'origins',
   'subject_token',
   'subject_token_type',
   'requested_token_type',

@@ -35,6 +35,8 @@ function readTokenRequest(
   }
   const shared = {
     scope: parameters.get('scope'),
+    controllers: parameters.get('controllers'),
+    origins: parameters.get('origins'),
     audiences: [...parameters.all('audience'), ...parameters.all('resource')],
   };
   if (grant === 'client_credentials') return { ...shared, ...clientSecret(authorization, parameters) };
