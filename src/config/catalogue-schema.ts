@@ -1,7 +1,8 @@
 /** Owns the form of features.json and controllers.json; what spans several entries is checked by parse-catalogue.ts. */
 import { Type, type Static } from 'typebox';
+import { DOORS } from '../protocol/doors.ts';
 import { signingAlgorithms, tokenTypes } from '../protocol/token-header.ts';
-import { DOORS, METHODS, OPERATIONS, ROLES } from './catalogue.ts';
+import { METHODS, OPERATIONS, ROLES } from './catalogue.ts';
 import { PATH_PATTERN } from './route-path.ts';
 
 export type FeatureEntry = Static<typeof featureSchema>;

@@ -1,4 +1,5 @@
 /** Owns the catalogue's words: what a feature, a controller and a route are. parse-catalogue.ts reads the two files. */
+import type { Door } from '../protocol/doors.ts';
 import type { SigningAlgorithm, TokenType } from '../protocol/token-header.ts';
 
 /** What the two files declare, checked against each other. Lookups are by exact name. */
@@ -82,13 +83,11 @@ interface RouteBase {
 }
 
 export type Role = (typeof ROLES)[number];
-export type Door = (typeof DOORS)[number];
 export type Method = (typeof METHODS)[number];
 export type Operation = (typeof OPERATIONS)[number];
 export type ServiceController = (typeof SERVICE_CONTROLLERS)[number];
 
 export const ROLES = ['owner', 'admin', 'member'] as const;
-export const DOORS = ['bearer', 'sc_apikey', 'x-sf-access-key'] as const;
 export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 /** What a route does with its collection. */
 export const OPERATIONS = [

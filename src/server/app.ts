@@ -16,6 +16,7 @@ import { createDoorGuardMiddleware } from './door-guard.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { createFrontDoor } from './front-door.ts';
 import { createRequestLog } from './request-log.ts';
+import { createResourceTable } from './resource-table.ts';
 import { type AdminServices, addAdminRoutes } from './routes/admin.ts';
 import { createReadyz, livez } from './routes/health.ts';
 import { createRevocationEndpoint } from './routes/oauth-revoke.ts';
@@ -80,8 +81,7 @@ function createRoutes(services: AppServices): Router<AppState> {
   const guarded = createKoaGuard({ guard: services.guard, resourceMetadata });
   addAdminRoutes(router, services, guarded);
   addResourceRoutes(router, {
-    controllers: catalogue.controllers.values(),
-    audience,
+    table: createResourceTable(catalogue.controllers.values(), audience),
     guarded: createDoorGuardMiddleware({ ...services, resourceMetadata }),
     collections: services.collections,
     cors: createCors({ apiKeys, catalogue, clock }),

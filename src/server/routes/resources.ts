@@ -8,48 +8,40 @@ import {
   type Route,
 } from '../../config/catalogue.ts';
 import type { Collections } from '../../gateway/collections.ts';
-import { graphqlEndpoint } from '../../protocol/controllers.ts';
 import { Problem } from '../../protocol/errors.ts';
-import { callerOf, type ResourceDemand } from '../door-guard.ts';
+import { callerOf } from '../door-guard.ts';
 import type { Cors } from '../cors.ts';
 import type { AppContext, AppMiddleware, AppState } from '../context.ts';
+import type { ResourceTable, RouteDemand } from '../resource-table.ts';
 import { mediaType, parseJson, parseJsonObject, readText } from '../read-body.ts';
 
 export interface ResourceOptions {
-  readonly controllers: Iterable<Controller>;
-  /** The audience of controllers that name none. */
-  readonly audience: string;
+  readonly table: ResourceTable;
   readonly guarded: (demand: RouteDemand) => AppMiddleware;
   readonly collections: Collections;
   readonly cors: Cors;
 }
 
-/** What a route asks of its caller, where it may depend on the path that is called. */
-type RouteDemand = ResourceDemand | ((request: { path: string }) => ResourceDemand);
-
 export function addResourceRoutes(router: Router<AppState>, options: ResourceOptions): void {
   const paths = new Map<string, { controllers: Set<string>; methods: Set<string> }>();
-  for (const controller of options.controllers) {
-    for (const route of controller.routes) {
-      const demand = demandOf(controller, route, options.audience);
-      const { cors, guarded } = options;
-      router.register(
-        route.path,
-        [...route.methods],
-        [cors.answers(controller.name), guarded(demand), answerOf(controller, route, options)],
-      );
-      const path = paths.get(route.path) ?? { controllers: new Set(), methods: new Set() };
-      path.controllers.add(controller.name);
-      for (const method of route.methods) path.methods.add(method);
-      paths.set(route.path, path);
-    }
+  const { cors, guarded } = options;
+  for (const { controller, route, demand } of options.table.routes) {
+    router.register(
+      route.path,
+      [...route.methods],
+      [cors.answers(controller.name), guarded(demand), answerOf(controller, route, options)],
+    );
+    const path = paths.get(route.path) ?? { controllers: new Set(), methods: new Set() };
+    path.controllers.add(controller.name);
+    for (const method of route.methods) path.methods.add(method);
+    paths.set(route.path, path);
   }
   for (const [path, { controllers, methods }] of paths) {
-    router.register(path, ['OPTIONS'], [options.cors.preflight([...controllers], [...methods])]);
+    router.register(path, ['OPTIONS'], [cors.preflight([...controllers], [...methods])]);
     const others = METHODS.filter(method => !methods.has(method));
     if (others.length === 0) continue;
     const [controller = ''] = controllers;
-    router.register(path, others, [options.cors.answers(controller), refuseMethod([...methods, 'OPTIONS'])]);
+    router.register(path, others, [cors.answers(controller), refuseMethod([...methods, 'OPTIONS'])]);
   }
 }
 
@@ -59,24 +51,6 @@ function refuseMethod(methods: readonly string[]): AppMiddleware {
   return () => {
     throw new Problem('method_not_allowed', `Use one of ${allow}.`, { headers: { Allow: allow } });
   };
-}
-
-function demandOf(
-  { name, doors, requireApiKey, audience }: Controller,
-  { scope, graphqlPath, operation }: Route,
-  standard: string,
-): RouteDemand {
-  const isGraphql = graphqlPath || operation === 'graphql';
-  const demand = {
-    audience: audience ?? standard,
-    controllers: [name],
-    scope,
-    doors,
-    requireApiKey,
-    isGraphql,
-  };
-  if (!graphqlPath) return demand;
-  return ({ path }) => ({ ...demand, controllers: [name, graphqlEndpoint(path)] });
 }
 
 function answerOf(controller: Controller, route: Route, { collections }: ResourceOptions): AppMiddleware {
