@@ -1,5 +1,6 @@
 /** An API key as the store keeps it, and what of it is ever shown again. */
-import type { KeyUse } from './key-usage.ts';
+import { type KeyUse, ofAssertions } from './key-usage.ts';
+import type { PublicJwk } from './public-jwk.ts';
 import type { SecretHash } from './vault.ts';
 
 export type KeyDoor = 'token' | 'sc_apikey';
@@ -35,8 +36,10 @@ export interface ApiKey {
   readonly expiresAt?: number;
   /** Seconds. */
   readonly tokenTtl?: number;
+  /** With its private key the key signs for itself (RFC 7523). */
+  readonly publicJwk?: PublicJwk;
   readonly version: number;
-  /** One, or in a rotation two: the old one first. */
+  /** One, or in a rotation two: the old one first. None where it only signs for itself. */
   readonly secrets: readonly KeySecret[];
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -75,8 +78,14 @@ export function presentKey(key: ApiKey, now: number, uses: readonly KeyUse[] = [
     expiresAt: isoTime(key.expiresAt),
     createdAt: isoTime(key.createdAt),
     updatedAt: isoTime(key.updatedAt),
+    ...(key.publicJwk !== undefined && presentAssertions(uses)),
     secrets: livingSecrets(key, now).map(secret => presentSecret(secret, uses)),
   };
+}
+
+function presentAssertions(uses: readonly KeyUse[]): Record<string, unknown> {
+  const use = uses.find(({ secret }) => secret === ofAssertions);
+  return { lastAssertionAt: isoTime(use?.at) ?? null, lastAssertionFrom: use?.from ?? null };
 }
 
 function presentSecret(secret: KeySecret, uses: readonly KeyUse[]): Record<string, unknown> {

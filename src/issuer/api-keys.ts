@@ -31,6 +31,8 @@ export interface ChangeOptions {
 export interface ApiKeys {
   /** @param announce called before anything is written; where it rejects, nothing is */
   create(key: NewApiKey, announce?: (created: CreatedKey) => Promise<void>): Promise<CreatedKey>;
+  /** Makes a key that has no secret, for it signs for itself. @param announce as above */
+  createWithoutSecret(key: NewApiKey, announce?: (created: ApiKey) => Promise<void>): Promise<ApiKey>;
   /** A new secret for a key, and its string. */
   makeSecret(key: ApiKey): { secret: KeySecret; apiKey: string };
   /** The key, or undefined. Read from the store each time: never stale. */
@@ -87,6 +89,8 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     },
     makeSecret: key => makeSecret(key, options),
     create: (key, announce) => createKey(key, options, announce),
+    createWithoutSecret: (key, announce) =>
+      insertKey({ id: randomUUID(), ...key, secrets: [] }, options, announce),
     list: query => listKeys(query, options),
     change: (id, change, how = {}) => changeKey(id, change, how, options),
     remove: (id, how = {}) => removeKey(id, how, options),
@@ -96,7 +100,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   };
 }
 
-/** That the key has its newest secret. */
+/** That the key has its newest secret; of one without any, that it is there. */
 export function evidenceOf({ id, secrets }: ApiKey): Evidence {
   return { record: recordName(id), holds: secrets.at(-1)?.hash ?? '' };
 }
@@ -161,21 +165,31 @@ function makeSecret(
   };
 }
 
-/** Indexes first: an entry without a record is passed over, a record without an entry would be lost to every list. */
 async function createKey(
   input: NewApiKey,
   options: ApiKeysOptions,
   announce?: (created: CreatedKey) => Promise<void>,
 ): Promise<CreatedKey> {
-  const { store, records, clock } = options;
   const id = randomUUID();
-  const now = clock();
   const { secret, apiKey } = makeSecret({ id, secrets: [] }, options);
-  const key: ApiKey = { id, ...input, version: 1, secrets: [secret], createdAt: now, updatedAt: now };
-  await announce?.({ key, apiKey });
-  await Promise.all(indexEntries(key).map(([set, member]) => store.addMember(set, member)));
-  if (!(await records.create(recordName(id), key))) throw new Error('a random UUID came twice');
+  const key = await insertKey({ id, ...input, secrets: [secret] }, options, async made =>
+    announce?.({ key: made, apiKey }),
+  );
   return { key, apiKey };
+}
+
+/** Indexes first: an entry without a record is passed over, a record without an entry would be lost to every list. */
+async function insertKey(
+  made: Omit<ApiKey, 'version' | 'createdAt' | 'updatedAt'>,
+  { store, records, clock }: ApiKeysOptions,
+  announce?: (created: ApiKey) => Promise<void>,
+): Promise<ApiKey> {
+  const now = clock();
+  const key: ApiKey = { ...made, version: 1, createdAt: now, updatedAt: now };
+  await announce?.(key);
+  await Promise.all(indexEntries(key).map(([set, member]) => store.addMember(set, member)));
+  if (!(await records.create(recordName(key.id), key))) throw new Error('a random UUID came twice');
+  return key;
 }
 
 /** Records that one call looks at, at most; where a filter passes few, the caller goes on from `next`. */

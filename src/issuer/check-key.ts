@@ -7,6 +7,7 @@ import { type InvalidValue, Problem } from '../protocol/errors.ts';
 import { parseOriginList } from '../protocol/origin.ts';
 import { isScopeToken, scopesBeyond } from '../protocol/scope.ts';
 import type { NewApiKey } from './api-keys.ts';
+import { type PublicJwk, readPublicJwk } from './public-jwk.ts';
 
 const text = (maxLength: number) =>
   Type.String({ minLength: 1, maxLength, pattern: '^[^\\u0000-\\u001f\\u007f]+$' });
@@ -50,6 +51,7 @@ export const newKeySchema = Type.Object(
     notBefore: Type.Optional(Type.String({ format: 'date-time' })),
     expiresAt: Type.Optional(Type.String({ format: 'date-time' })),
     tokenTtl: Type.Optional(Type.Integer({ minimum: 2, maximum: 86_400 })),
+    publicJwk: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { maxProperties: 50 })),
   },
   { additionalProperties: false },
 );
@@ -73,7 +75,7 @@ export function checkNewKey(input: NewKeyInput, rules: KeyRules): NewApiKey {
   const faults: InvalidValue[] = [];
   const complain = (pointer: string, detail: string) => void faults.push({ pointer, detail });
   const feature = rules.catalogue.features.get(input.feature);
-  const { draft, allowedControllers, corsOrigins, notBefore, expiresAt, ...plain } = input;
+  const { draft, allowedControllers, corsOrigins, notBefore, expiresAt, publicJwk, ...plain } = input;
   const key: NewApiKey = {
     ...plain,
     status: draft === true ? 'draft' : 'active',
@@ -81,6 +83,7 @@ export function checkNewKey(input: NewKeyInput, rules: KeyRules): NewApiKey {
     ...(corsOrigins !== undefined && { corsOrigins: checkOrigins(corsOrigins, complain) }),
     ...(notBefore !== undefined && { notBefore: checkTime('/notBefore', notBefore, complain) }),
     ...(expiresAt !== undefined && { expiresAt: checkTime('/expiresAt', expiresAt, complain) }),
+    ...(publicJwk !== undefined && checkPublicJwk(publicJwk, complain)),
   };
   checkAgainstFeature(key, feature, complain);
   checkUser(key.impersonationUser, rules.forbiddenUsers, complain);
@@ -114,6 +117,16 @@ function checkTime(pointer: string, time: string, complain: Complain): number {
   if (Number.isNaN(milliseconds))
     complain(pointer, 'Write an RFC 3339 time with its offset, as 2030-01-31T12:00:00Z.');
   return milliseconds;
+}
+
+function checkPublicJwk(
+  jwk: Readonly<Record<string, unknown>>,
+  complain: Complain,
+): { publicJwk: PublicJwk } | undefined {
+  const publicJwk = readPublicJwk(jwk, (member, detail) =>
+    complain(member === '' ? '/publicJwk' : `/publicJwk/${member}`, detail),
+  );
+  return publicJwk && { publicJwk };
 }
 
 function checkAgainstFeature(key: NewApiKey, feature: Feature | undefined, complain: Complain): void {

@@ -8,6 +8,7 @@ import { scopesBeyond } from '../protocol/scope.ts';
 import { type ApiKey, type KeyStatus, statusOf } from './api-key.ts';
 import { checkNewKey, type KeyRules, type NewKeyInput, newKeySchema } from './check-key.ts';
 import { type Grant, resolveGrant } from './grant.ts';
+import { isSameJwk } from './public-jwk.ts';
 
 export type StatusStep = 'publish' | 'disable' | 'enable' | 'revoke';
 
@@ -57,8 +58,16 @@ export function patchKey(key: ApiKey, patch: KeyPatch, rules: KeyRules): ApiKey 
   const now = stays ? Number.NEGATIVE_INFINITY : rules.now;
   const fields = checkNewKey(Object.fromEntries(merged) as NewKeyInput, { ...rules, now });
   const { id, secrets, createdAt, version, status } = key;
+  if (secrets.length === 0 && fields.publicJwk === undefined) throw nothingLeft();
   const after: ApiKey = { ...fields, id, secrets, createdAt, version, status, updatedAt: rules.now };
   return narrows(key, after, rules) ? { ...after, version: version + 1 } : after;
+}
+
+function nothingLeft(): Problem {
+  const detail = 'The API key has no secret: without its publicJwk nobody could use it.';
+  return new Problem('validation_failed', `/publicJwk: ${detail}`, {
+    errors: [{ pointer: '/publicJwk', detail }],
+  });
 }
 
 /** The key as a body would say it. */
@@ -91,6 +100,7 @@ function narrows(before: ApiKey, after: ApiKey, { catalogue, now }: KeyRules): b
     (after.expiresAt ?? Infinity) < (before.expiresAt ?? Infinity) ||
     ((after.notBefore ?? 0) > now && (after.notBefore ?? 0) > (before.notBefore ?? 0)) ||
     isShorter(before.tokenTtl, after.tokenTtl) ||
+    (before.publicJwk !== undefined && !isSameJwk(before.publicJwk, after.publicJwk)) ||
     tokenData(before) !== tokenData(after)
   );
 }

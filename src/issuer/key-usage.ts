@@ -6,13 +6,16 @@ import { StoreUnavailable } from '../store/store.ts';
 import type { Records } from './records.ts';
 
 export interface KeyUse {
-  /** The `createdAt` of the secret: which of the key's it is. */
+  /** The `createdAt` of the secret: which of the key's it is; or {@link ofAssertions}. */
   readonly secret: number;
   /** Milliseconds since the epoch. */
   readonly at: number;
   /** The caller's address. */
   readonly from: string;
 }
+
+/** In place of a secret: that the key signed for itself. */
+export const ofAssertions = 0;
 
 export interface KeyUsage {
   /** Notes a use; returns at once. */

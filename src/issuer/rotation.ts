@@ -32,6 +32,8 @@ export function startRotation(key: ApiKey, request: RotationRequest, made: KeySe
   const status = statusOf(key, now);
   if (status !== 'active' && status !== 'draft')
     throw new Problem('conflict', `The API key is ${status}: it cannot be rotated.`);
+  if (key.secrets.length === 0)
+    throw new Problem('conflict', 'The API key has no secret to rotate: give it another publicJwk.');
   if (current === undefined || more.length > 0) {
     throw new Problem('conflict', 'A rotation is under way: let it end, or cancel it, before the next one.');
   }

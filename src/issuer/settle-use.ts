@@ -34,14 +34,10 @@ export interface SettleUseOptions {
 }
 
 export function createSettleUse(options: SettleUseOptions): SettleUse {
-  const { apiKeys, authenticator, revocations, usage, vault, clock } = options;
+  const { authenticator, usage, vault, clock } = options;
   return async (used, text, address) => {
     let settled: AuthenticatedKey | undefined = used;
-    const news = revocations.ofKey(used.key.id);
-    if (news !== undefined && used.key.version < news.min_key_version) {
-      await apiKeys.change(used.key.id, key => catchUpWith(news, key, clock()));
-      settled = await authenticator.authenticate(text);
-    }
+    if ((await catchUp(used.key, options)) !== used.key) settled = await authenticator.authenticate(text);
     if (settled?.secret.firstUseGrace !== undefined) {
       await startClock(settled, address, options);
       settled = await authenticator.authenticate(text);
@@ -52,6 +48,16 @@ export function createSettleUse(options: SettleUseOptions): SettleUse {
       renewHash(settled, text, options).catch(options.onRenewalFailed);
     return settled;
   };
+}
+
+/** The key, its record changed where a change had been written to the revocation log alone; the same object where none had. */
+export async function catchUp(
+  key: ApiKey,
+  { apiKeys, revocations, clock }: Pick<SettleUseOptions, 'apiKeys' | 'revocations' | 'clock'>,
+): Promise<ApiKey> {
+  const news = revocations.ofKey(key.id);
+  if (news === undefined || key.version >= news.min_key_version) return key;
+  return (await apiKeys.change(key.id, current => catchUpWith(news, current, clock()))).value;
 }
 
 /** A change whose log entry was written and whose record was not, or was lost: the record follows the log. */

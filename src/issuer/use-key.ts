@@ -7,12 +7,12 @@ import { type AuthenticatedKey, type KeyAuthenticator, unusableBecause } from '.
 import type { SettleUse } from './settle-use.ts';
 
 export interface PresentedKey {
-  /** The key string. */
+  /** The key string; at the door `client_assertion` the assertion. */
   readonly secret: string;
   /** The client that the request names beside it; it must be the key's own id. */
   readonly clientId?: string | undefined;
   /** `subject_token`: RFC 8693, which answers a bad key otherwise. */
-  readonly door: 'client_secret' | 'subject_token';
+  readonly door: 'client_secret' | 'client_assertion' | 'subject_token';
   /** The caller's address. */
   readonly address: string;
 }
@@ -66,7 +66,11 @@ async function identifyKey(
 const refusedDescription =
   'The client credentials are not valid. Send the whole API key as client_secret; client_id, if sent, is its id.';
 
-function refuseUnusable(key: ApiKey, request: PresentedKey, now: number): void {
+/**
+ * @throws {BadCredential} with the reason: for whoever has shown that the key is his
+ * @throws {OAuthError} `unauthorized_client`
+ */
+export function refuseUnusable(key: ApiKey, request: PresentedKey, now: number): void {
   const reason = unusableBecause(key, now);
   if (reason !== undefined) throw badCredential(request, reason);
   if (!hasTokenDoor(key)) {

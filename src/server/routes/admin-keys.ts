@@ -4,7 +4,7 @@ import type { Catalogue } from '../../config/catalogue.ts';
 import { accountName, isAccountName } from '../../issuer/account.ts';
 import type { Accounts } from '../../issuer/accounts.ts';
 import { type ApiKey, type KeyStatus, presentKey } from '../../issuer/api-key.ts';
-import { type ApiKeys, type CreatedKey, evidenceOf } from '../../issuer/api-keys.ts';
+import { type ApiKeys, evidenceOf } from '../../issuer/api-keys.ts';
 import { type Audit, underAudit } from '../../issuer/audit.ts';
 import { checkNewKey, newKeySchema } from '../../issuer/check-key.ts';
 import type { Answer } from '../../issuer/idempotency.ts';
@@ -73,11 +73,15 @@ export function createAdminKeys(options: AdminKeysOptions) {
       const owner = fields.owner ?? actor.account ?? '';
       await requireAccount(owner, options.accounts);
       const what = { actor, action: 'key.create', target: '' };
-      const created = await apiKeys.create({ ...fields, owner }, async made => {
-        const target = `key/${made.key.id}`;
-        await audit.record({ ...what, target, outcome: 'done', after: presentKey(made.key, clock()) });
-        await prepare(newKeyAnswer(made, clock()), evidenceOf(made.key));
-      });
+      const announce = async (key: ApiKey, apiKey?: string) => {
+        const target = `key/${key.id}`;
+        await audit.record({ ...what, target, outcome: 'done', after: presentKey(key, clock()) });
+        await prepare(newKeyAnswer({ key, apiKey }, clock()), evidenceOf(key));
+      };
+      const created =
+        fields.publicJwk === undefined
+          ? await apiKeys.create({ ...fields, owner }, ({ key, apiKey }) => announce(key, apiKey))
+          : { key: await apiKeys.createWithoutSecret({ ...fields, owner }, announce) };
       return newKeyAnswer(created, clock());
     }) satisfies AdminAction,
 
@@ -141,7 +145,8 @@ export function createAdminKeys(options: AdminKeysOptions) {
   };
 }
 
-function newKeyAnswer({ key, apiKey }: CreatedKey, now: number): Answer {
+/** A key that signs for itself has no key string. */
+function newKeyAnswer({ key, apiKey }: { key: ApiKey; apiKey?: string | undefined }, now: number): Answer {
   return jsonAnswer(201, { key: presentKey(key, now), apiKey }, { Location: `/admin/keys/${key.id}` });
 }
 
