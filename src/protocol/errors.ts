@@ -45,11 +45,15 @@ export type ProblemCode =
   | 'idempotency_key_reused'
   | 'idempotency_outcome_unknown'
   | 'role_not_allowed'
+  | 'proxy_not_trusted'
   | 'key_invalid'
   | 'payload_too_large'
   | 'unsupported_media_type'
   | 'too_many_headers'
   | 'too_many_requests'
+  | 'request_timeout'
+  | 'upstream_unreachable'
+  | 'upstream_timeout'
   | 'not_implemented'
   | 'store_unavailable'
   | 'not_initialised'
@@ -237,6 +241,12 @@ export const problems: Record<ProblemCode, ErrorRow> = {
     detail: 'Send the whole API key as the password of HTTP Basic, or a token of the key as Bearer.',
     log: 'the API key is not valid',
   },
+  proxy_not_trusted: {
+    status: 403,
+    title: 'The proxy is not trusted',
+    detail: 'Only the addresses in KEYTURN_TRUSTED_PROXIES may ask about the requests of others.',
+    log: 'somebody who is no trusted proxy asked about a request',
+  },
   role_not_allowed: {
     status: 403,
     title: 'The role of the account does not permit this',
@@ -266,6 +276,25 @@ export const problems: Record<ProblemCode, ErrorRow> = {
     title: 'Too many failed attempts',
     detail: 'Wait as long as Retry-After says.',
     log: 'an address has failed too often',
+  },
+  request_timeout: {
+    status: 408,
+    title: 'The body came too slowly',
+    detail: 'Send the whole body without long pauses.',
+    log: 'the caller sent nothing of its body for too long',
+  },
+  upstream_unreachable: {
+    status: 502,
+    title: 'The server behind this resource is not reachable',
+    detail: 'Nothing is wrong with the credential: try again. Its operator has to see to the server.',
+    log: 'the upstream is not reachable, or what it sent is no HTTP',
+  },
+  upstream_timeout: {
+    status: 504,
+    title: 'The server behind this resource does not answer',
+    detail:
+      'Nothing is wrong with the credential. Whether the call took effect is unknown: look before trying again.',
+    log: 'the upstream did not answer in time',
   },
   not_implemented: {
     status: 501,

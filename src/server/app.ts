@@ -5,11 +5,12 @@ import type { Logger } from 'pino';
 import type { DoorGuard } from '../access/doors.ts';
 import type { Guard } from '../access/guard.ts';
 import type { Collections } from '../gateway/collections.ts';
+import type { AssertionAuthenticator } from '../issuer/authenticate-assertion.ts';
 import type { Exchange } from '../issuer/exchange.ts';
 import type { Revoker } from '../issuer/revoke.ts';
 import { createKoaGuard } from '../middleware/koa.ts';
 import { Problem } from '../protocol/errors.ts';
-import { createClientAddress } from './client-address.ts';
+import { createClientAddress, createProxyTrust } from './client-address.ts';
 import type { AppState } from './context.ts';
 import { createCors } from './cors.ts';
 import { createDoorGuardMiddleware } from './door-guard.ts';
@@ -18,6 +19,7 @@ import { createFrontDoor } from './front-door.ts';
 import { createRequestLog } from './request-log.ts';
 import { createResourceTable } from './resource-table.ts';
 import { type AdminServices, addAdminRoutes } from './routes/admin.ts';
+import { addAuthVerifyRoutes } from './routes/auth-verify.ts';
 import { createReadyz, livez } from './routes/health.ts';
 import { createRevocationEndpoint } from './routes/oauth-revoke.ts';
 import { createTokenEndpoint } from './routes/oauth-token.ts';
@@ -35,6 +37,7 @@ export interface AppServices extends AdminServices, DiscoveryOptions {
   readonly doorGuard: DoorGuard;
   readonly exchange: Exchange;
   readonly revoker: Revoker;
+  readonly assertions: AssertionAuthenticator;
   readonly collections: Collections;
   readonly logger: Logger;
   /** Resolves with what keeps the service from working, if anything does. */
@@ -63,7 +66,7 @@ function createRoutes(services: AppServices): Router<AppState> {
   const token = createTokenEndpoint(services.exchange, services.throttle);
   router.post('/oauth/token', token);
   router.post('/v2/oauth/token', token);
-  router.post('/oauth/revoke', createRevocationEndpoint(services.revoker, services.authenticator));
+  router.post('/oauth/revoke', createRevocationEndpoint(services));
 
   const metadata = createServerMetadata(services);
   const issuerPath = new URL(issuer).pathname.replace(/\/$/, '');
@@ -80,11 +83,21 @@ function createRoutes(services: AppServices): Router<AppState> {
   const resourceMetadata = `${issuer}/.well-known/oauth-protected-resource`;
   const guarded = createKoaGuard({ guard: services.guard, resourceMetadata });
   addAdminRoutes(router, services, guarded);
+  const table = createResourceTable(catalogue.controllers.values(), audience);
+  const cors = createCors({ apiKeys, catalogue, clock });
+  addAuthVerifyRoutes(router, {
+    ...services,
+    table,
+    cors,
+    resourceMetadata,
+    isTrustedProxy: createProxyTrust(services.trustedProxies),
+    onFault: error => services.logger.error({ err: error }, 'a forwarded request could not be decided on'),
+  });
   addResourceRoutes(router, {
-    table: createResourceTable(catalogue.controllers.values(), audience),
+    table,
     guarded: createDoorGuardMiddleware({ ...services, resourceMetadata }),
     collections: services.collections,
-    cors: createCors({ apiKeys, catalogue, clock }),
+    cors,
   });
   return router;
 }

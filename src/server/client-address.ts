@@ -27,6 +27,12 @@ export function createClientAddress(trustedProxies: readonly string[]): ClientAd
   };
 }
 
+/** Whether the peer itself is one of the trusted proxies. */
+export function createProxyTrust(trustedProxies: readonly string[]): (req: IncomingMessage) => boolean {
+  const trusted = listOf(trustedProxies);
+  return req => isListed(trusted, plainAddress(req.socket.remoteAddress ?? ''));
+}
+
 /** IPv4 as IPv6 sockets show it, in its own form. */
 function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address;

@@ -23,13 +23,27 @@ export function createDoorGuardMiddleware(options: DoorGuardMiddlewareOptions) {
   return (demand: ResourceDemand | ((request: { path: string }) => ResourceDemand)): AppMiddleware =>
     async (ctx, next) => {
       const wanted = typeof demand === 'function' ? demand(ctx) : demand;
-      const { headers } = ctx.req;
-      const request = { ...readCredentials(headers, ctx.querystring), origin: headers.origin };
-      const decision = await options.doorGuard.authorize(request, wanted, ctx.state.address);
-      ctx.state.access = decision;
-      if (decision.allowed) return next();
-      return refuse(ctx, decision, wanted, options);
+      if (await isLetIn(ctx, ctx.querystring, wanted, options)) await next();
     };
+}
+
+/**
+ * Decides on the caller, and answers one that is refused.
+ *
+ * @param search the query that the credential may stand in: of the call itself, or of one that is asked about
+ */
+export async function isLetIn(
+  ctx: AppContext,
+  search: string,
+  wanted: ResourceDemand,
+  options: DoorGuardMiddlewareOptions,
+): Promise<boolean> {
+  const { headers } = ctx.req;
+  const request = { ...readCredentials(headers, search), origin: headers.origin };
+  const decision = await options.doorGuard.authorize(request, wanted, ctx.state.address);
+  ctx.state.access = decision;
+  if (!decision.allowed) refuse(ctx, decision, wanted, options);
+  return decision.allowed;
 }
 
 /** The caller that the guard has let in. @throws where none has: a route that was meant to be guarded is not */

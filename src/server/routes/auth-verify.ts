@@ -1,0 +1,76 @@
+/**
+ * `/auth/verify`: may this request pass? Asked by a proxy in front of somebody else's server, and answered as the
+ * request itself would be here.
+ */
+import type Router from '@koa/router';
+import {
+  describeForwarded,
+  type ForwardedRequest,
+  readForwardedRequest,
+} from '../../gateway/forward-auth.ts';
+import { describeCaller, identityFields } from '../../gateway/identity-fields.ts';
+import { Problem } from '../../protocol/errors.ts';
+import type { AppContext, AppMiddleware, AppState } from '../context.ts';
+import type { Cors } from '../cors.ts';
+import { callerOf, type DoorGuardMiddlewareOptions, isLetIn } from '../door-guard.ts';
+import type { ResourceTable } from '../resource-table.ts';
+
+export interface AuthVerifyOptions extends DoorGuardMiddlewareOptions {
+  readonly table: ResourceTable;
+  readonly cors: Cors;
+  /** Whether the peer may speak for others. */
+  readonly isTrustedProxy: (request: AppContext['req']) => boolean;
+  /** Told of what went wrong where the answer cannot say it. */
+  readonly onFault: (error: unknown) => void;
+}
+
+export function addAuthVerifyRoutes(router: Router<AppState>, options: AuthVerifyOptions): void {
+  const verify = createVerify(ctx => readForwardedRequest(ctx.req.headers), options);
+  router.all('/auth/verify', verify);
+  router.all('/auth/verify/nginx', answerForNginx(verify, options));
+  // Envoy asks with the method of the request itself, and puts its path behind ours.
+  router.all(
+    envoyPath,
+    createVerify(ctx => describeForwarded(ctx.method, ctx.url.replace(envoyPath, '')), options),
+  );
+}
+
+const envoyPath = /^\/auth\/verify\/envoy(?=\/)/;
+
+function createVerify(
+  read: (ctx: AppContext) => ForwardedRequest,
+  options: AuthVerifyOptions,
+): AppMiddleware {
+  return async ctx => {
+    ctx.set('Cache-Control', 'no-store');
+    if (!options.isTrustedProxy(ctx.req)) throw new Problem('proxy_not_trusted');
+    const asked = read(ctx);
+    const entry = options.table.find(asked.method, asked.path);
+    if (entry === undefined)
+      throw new Problem('not_found', 'No controller has a route for the forwarded request.');
+    const { controller, demand } = entry;
+    const wanted = typeof demand === 'function' ? demand(asked) : demand;
+    await options.cors.answers(controller.name)(ctx, async () => {
+      if (!(await isLetIn(ctx, asked.search, wanted, options))) return;
+      ctx.status = 200;
+      ctx.set(identityFields(controller.name, describeCaller(callerOf(ctx.state))));
+      ctx.body = '';
+    });
+  };
+}
+
+/** nginx makes a 500 of everything but 2xx, 401 and 403: whatever is neither is a refusal, faults too. */
+function answerForNginx(verify: AppMiddleware, { onFault }: AuthVerifyOptions): AppMiddleware {
+  return async (ctx, next) => {
+    try {
+      await verify(ctx, next);
+    } catch (error) {
+      if (!(error instanceof Problem)) onFault(error);
+      ctx.state.code = error instanceof Problem ? error.code : 'internal_error';
+      ctx.status = 403;
+    }
+    const status = ctx.status === 200 ? 204 : ctx.status === 401 ? 401 : 403;
+    ctx.body = null;
+    ctx.status = status;
+  };
+}
