@@ -10,6 +10,7 @@ import { type Account, presentAccount } from './issuer/account.ts';
 import { type Accounts, createAccounts } from './issuer/accounts.ts';
 import { type ApiKeys, createApiKeys } from './issuer/api-keys.ts';
 import { createAudit } from './issuer/audit.ts';
+import { createAssertionAuthenticator } from './issuer/authenticate-assertion.ts';
 import { createKeyAuthenticator } from './issuer/authenticate-key.ts';
 import { confirmDeployment } from './issuer/deployment.ts';
 import { createDoorKeys } from './issuer/door-keys.ts';
@@ -164,7 +165,7 @@ async function welcomeOwner(settings: Settings, foundation: Foundation): Promise
 
 type LogHooks = Pick<
   RevocationLogOptions,
-  'maxStaleness' | 'onRingChanged' | 'onMalformedEntry' | 'onLogLost'
+  'maxStaleness' | 'onRingChanged' | 'listener' | 'onMalformedEntry' | 'onLogLost'
 >;
 
 function createLog({ store, clock, epoch }: Foundation, hooks: LogHooks = writingOnly): RevocationLog {
@@ -208,6 +209,8 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
   const revocationLog = createLog(foundation, {
     maxStaleness: settings.maxStaleness,
     onRingChanged: () => signingKeys.refresh(),
+    // News of the ring may be among what a snapshot passed over.
+    listener: { onRevocation: () => {}, onSnapshot: () => void refreshRing() },
     onMalformedEntry: id => logger.error({ entry: id }, 'an entry of the revocation log cannot be read'),
     onLogLost: putBack =>
       logger.error({ putBack }, 'the store had lost revocations that are in force: they were put back'),
@@ -222,6 +225,10 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     revocationLog,
     onChange: facts => logger.info(facts, 'the ring of signing keys has changed'),
   });
+  const refreshRing = () =>
+    signingKeys
+      .refresh()
+      .catch((error: unknown) => logger.warn({ err: error }, 'the signing keys could not be read'));
   await revocationLog.catchUp();
   await signingKeys.maintain();
   const { revocations } = revocationLog;
@@ -231,12 +238,17 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
   const { apiKeys, accounts } = createKeysAndAccounts(foundation, revocationLog);
   const confirm = () => confirmDeployment(store, epoch);
   const audit = createAudit(records, clock, confirm);
-  const authenticator = createKeyAuthenticator({
+  const isConfirmed = () => revocations.age() < lately;
+  const authenticator = createKeyAuthenticator({ apiKeys, vault, clock, confirm, isConfirmed });
+  const assertions = createAssertionAuthenticator({
+    issuer,
     apiKeys,
-    vault,
+    store,
+    revocations,
+    usage,
     clock,
     confirm,
-    isConfirmed: () => revocations.age() < lately,
+    isConfirmed,
   });
   const onRenewalFailed = (error: unknown) =>
     logger.warn({ err: error }, 'the hash of a key could not be renewed');
@@ -283,6 +295,7 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     apiKeys,
     accounts,
     authenticator,
+    assertions,
     settleUse,
     isWholeToken: createWholeTokenCheck({ apiKeys, accounts, catalogue, issuer, audience }),
     usage,
@@ -307,6 +320,7 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
       tokenTtl: settings.tokenTtl,
       catalogue,
       authenticator,
+      assertions,
       settleUse,
       accounts,
       signingAlg: settings.signingAlg,

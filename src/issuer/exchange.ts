@@ -5,13 +5,14 @@ import type { AccessTokenClaims } from '../protocol/claims.ts';
 import { OAuthError } from '../protocol/errors.ts';
 import { parseScope, scopesBeyond } from '../protocol/scope.ts';
 import type { SigningAlgorithm, TokenType } from '../protocol/token-header.ts';
-import type { ApiKey } from './api-key.ts';
-import { type AuthenticatedKey, unusableReasons } from './authenticate-key.ts';
+import type { ApiKey, KeySecret } from './api-key.ts';
+import { unusableReasons } from './authenticate-key.ts';
 import { findGrant, type FindGrantOptions } from './find-grant.ts';
 import type { Grant } from './grant.ts';
 import { claimsOfKey } from './key-claims.ts';
 import { narrowLists, type WantedLists } from './narrow-lists.ts';
 import { type Signer, signToken } from './sign-token.ts';
+import { useAssertion, type UseAssertionOptions } from './use-assertion.ts';
 import { badCredential, type PresentedKey, useKey, type UseKeyOptions } from './use-key.ts';
 
 /** A token request, whichever door it came through. */
@@ -36,7 +37,7 @@ export interface Exchange {
   issue(request: TokenRequest): Promise<IssuedToken>;
 }
 
-export interface ExchangeOptions extends FindGrantOptions, UseKeyOptions {
+export interface ExchangeOptions extends FindGrantOptions, UseKeyOptions, UseAssertionOptions {
   /** Seconds. */
   readonly tokenTtl: number;
   /** For the audiences that ask for no other. */
@@ -49,7 +50,9 @@ export function createExchange(options: ExchangeOptions): Exchange {
   return {
     async issue(request) {
       const now = options.clock();
-      const { key, secret } = await useKey(request, options);
+      const { key, secret } = await (request.door === 'client_assertion'
+        ? useAssertion(request, options)
+        : useKey(request, options));
       const grant = narrowLists(request, await readGrant(key, options));
       const scope = narrowScope(request.scope, grant);
       const audience = chooseAudience(request.audiences, grant, options);
@@ -140,12 +143,12 @@ interface TokenForm {
  * token for ever).
  */
 function lifeOf(
-  { key, secret }: AuthenticatedKey,
+  { key, secret }: { key: ApiKey; secret: KeySecret | undefined },
   now: number,
   request: TokenRequest,
   { tokenTtl }: ExchangeOptions,
 ): number {
-  const end = Math.min(key.expiresAt ?? Infinity, secret.retiresAt ?? Infinity);
+  const end = Math.min(key.expiresAt ?? Infinity, secret?.retiresAt ?? Infinity);
   const left = Math.floor(end / 1000) - Math.floor(now / 1000);
   if (left < 1) throw badCredential(request, unusableReasons.expired);
   return Math.min(key.tokenTtl ?? tokenTtl, left);

@@ -1004,6 +1004,12 @@ describeOnEmbeddedStore('many failures from one address', store => {
       expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
       expect(await refusal(response)).toBe('429 temporarily_unavailable');
     }
+    const assertion = {
+      grant_type: 'client_credentials',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: 'AAAA.AAAA.AAAA',
+    };
+    expect(await refusal(await form(service, assertion))).toBe('429 temporarily_unavailable');
     expect(await granted(await service.exchange(service.sampleKey))).toBe(true);
     service.clock.advance(61);
     expect(await refusal(await form(service, fields))).toBe('401 invalid_client');

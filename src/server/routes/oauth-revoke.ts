@@ -1,4 +1,5 @@
 /** `POST /oauth/revoke` (RFC 7009). Possession is enough; credentials that are sent all the same must be right. */
+import type { AssertionAuthenticator } from '../../issuer/authenticate-assertion.ts';
 import type { KeyAuthenticator } from '../../issuer/authenticate-key.ts';
 import type { Revoker } from '../../issuer/revoke.ts';
 import { OAuthError } from '../../protocol/errors.ts';
@@ -7,16 +8,22 @@ import { type ClientCredentials, readClientCredentials } from '../client-authent
 import { readParameters } from '../parameters.ts';
 import type { AppMiddleware } from '../context.ts';
 
-export function createRevocationEndpoint(revoker: Revoker, authenticator: KeyAuthenticator): AppMiddleware {
+export interface RevocationOptions {
+  readonly revoker: Revoker;
+  readonly authenticator: KeyAuthenticator;
+  readonly assertions: AssertionAuthenticator;
+}
+
+export function createRevocationEndpoint(options: RevocationOptions): AppMiddleware {
   return async ctx => {
     const parameters = await readParameters(ctx.req, ctx.querystring);
     const credentials = readClientCredentials(ctx.req.headers.authorization, parameters);
-    if (credentials !== undefined) await checkCredentials(credentials, authenticator);
+    if (credentials !== undefined) await checkCredentials(credentials, options);
     const token = parameters.get('token');
     if (token === undefined)
       throw new OAuthError('invalid_request', 'Send the token, or the API key, as token.');
     const { address, requestId } = ctx.state;
-    const revoked = await revoker.revoke(token, { address, requestId });
+    const revoked = await options.revoker.revoke(token, { address, requestId });
     if (revoked !== undefined) ctx.state.clientId = revoked.clientId;
     ctx.set('Cache-Control', 'no-store');
     ctx.status = 200;
@@ -26,9 +33,13 @@ export function createRevocationEndpoint(revoker: Revoker, authenticator: KeyAut
 }
 
 async function checkCredentials(
-  { secret, clientId }: ClientCredentials,
-  authenticator: KeyAuthenticator,
+  { door, secret, clientId }: ClientCredentials,
+  { authenticator, assertions }: RevocationOptions,
 ): Promise<void> {
+  if (door === 'client_assertion') {
+    await assertions.authenticate(secret, clientId);
+    return;
+  }
   const authenticated = await authenticator.authenticate(secret);
   const named = clientId === undefined ? undefined : (parseGuid(clientId) ?? 'none');
   if (authenticated !== undefined && (named === undefined || named === authenticated.key.id)) return;

@@ -1,4 +1,4 @@
-/** `POST /oauth/token`: an API key becomes an access token (RFC 6749 section 4.4, RFC 8693). */
+/** `POST /oauth/token`: an API key becomes an access token (RFC 6749 section 4.4, RFC 7523 section 2.2, RFC 8693). */
 import type { Exchange, IssuedToken, TokenRequest } from '../../issuer/exchange.ts';
 import type { Throttle } from '../../issuer/throttle.ts';
 import { BadCredential, OAuthError } from '../../protocol/errors.ts';
@@ -39,19 +39,19 @@ function readTokenRequest(
     origins: parameters.get('origins'),
     audiences: [...parameters.all('audience'), ...parameters.all('resource')],
   };
-  if (grant === 'client_credentials') return { ...shared, ...clientSecret(authorization, parameters) };
+  if (grant === 'client_credentials') return { ...shared, ...clientCredentials(authorization, parameters) };
   if (grant === tokenExchangeGrant) return { ...shared, ...subjectToken(authorization, parameters) };
   throw new OAuthError('unsupported_grant_type', `Use client_credentials, or ${tokenExchangeGrant}.`);
 }
 
 type Credential = Pick<TokenRequest, 'secret' | 'clientId' | 'door'>;
 
-function clientSecret(authorization: string | undefined, parameters: Parameters): Credential {
+function clientCredentials(authorization: string | undefined, parameters: Parameters): Credential {
   const credentials = readClientCredentials(authorization, parameters);
-  if (credentials !== undefined) return { ...credentials, door: 'client_secret' };
+  if (credentials !== undefined) return credentials;
   throw new OAuthError(
     'invalid_client',
-    'Send the API key: as client_secret, or as the password of HTTP Basic.',
+    'Send the API key, as client_secret or as the password of HTTP Basic; or a client_assertion signed with its key pair.',
   );
 }
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Catalogue } from '../../config/catalogue.ts';
 import type { KeySet } from '../../issuer/open-ring.ts';
+import { assertionAlgorithms } from '../../issuer/public-jwk.ts';
 import type { SigningAlgorithm } from '../../protocol/token-header.ts';
 import type { AppMiddleware } from '../context.ts';
 import { tokenExchangeGrant } from './oauth-token.ts';
@@ -15,6 +16,8 @@ export interface DiscoveryOptions {
   readonly publishedKeys: () => KeySet;
 }
 
+const clientMethods = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'];
+
 /** RFC 8414, with the members that OIDC parsers demand: a half document is worse for them than none. */
 export function createServerMetadata({ issuer, catalogue, signingAlgs }: DiscoveryOptions): AppMiddleware {
   return publishDocument({
@@ -23,8 +26,10 @@ export function createServerMetadata({ issuer, catalogue, signingAlgs }: Discove
     jwks_uri: `${issuer}/.well-known/jwks.json`,
     revocation_endpoint: `${issuer}/oauth/revoke`,
     grant_types_supported: ['client_credentials', tokenExchangeGrant],
-    token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
-    revocation_endpoint_auth_methods_supported: ['none', 'client_secret_basic', 'client_secret_post'],
+    token_endpoint_auth_methods_supported: clientMethods,
+    token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+    revocation_endpoint_auth_methods_supported: ['none', ...clientMethods],
+    revocation_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
     scopes_supported: scopesOf(catalogue),
     response_types_supported: [],
     subject_types_supported: ['public'],
