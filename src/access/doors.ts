@@ -17,6 +17,8 @@ import type { GenuineToken } from './verify-token.ts';
 export interface Caller extends Allowance {
   readonly door: Door;
   readonly clientId: string;
+  /** Of the key, or of the key when the token was made. */
+  readonly keyVersion: number;
   readonly feature: string;
   /** Whom it acts as: the impersonation user or the account; undefined where it is nobody but itself. */
   readonly user: string | undefined;
@@ -145,6 +147,7 @@ function callerOf(token: GenuineToken): Caller {
   return {
     door: 'bearer',
     clientId: claims.client_id,
+    keyVersion: claims.key_version,
     feature: claims.feature,
     user: claims.sub === claims.client_id ? undefined : claims.sub,
     customData: claims.custom_data ?? {},

@@ -4,9 +4,6 @@
  */
 import { Problem } from '../protocol/errors.ts';
 
-/** The field of a key's custom data. */
-export const searchFilter = 'Search Filter';
-
 /**
  * @param search the caller's query, without its question mark
  * @param own the key's filter

@@ -95,6 +95,7 @@ function describe(door: Door, key: ApiKey, grant: Grant): Caller {
   return {
     door,
     clientId: key.id,
+    keyVersion: key.version,
     feature: grant.feature,
     user: grant.actsAs,
     customData: key.customData ?? {},

@@ -1,6 +1,7 @@
 /** What a key may have at most: its own settings as far as its feature, or its account's role, allows them. */
 import type { Catalogue, Feature } from '../config/catalogue.ts';
 import { effectiveControllers } from '../protocol/controllers.ts';
+import { searchFilter } from '../protocol/custom-data.ts';
 import { intersectScopes } from '../protocol/scope.ts';
 import type { Account } from './account.ts';
 import type { ApiKey } from './api-key.ts';
@@ -11,6 +12,8 @@ export interface Grant {
   readonly controllers: readonly string[];
   readonly origins: readonly string[];
   readonly audiences: readonly string[];
+  /** Names in the key's custom data that restrict what is read with it: every token says them, asked for or not. */
+  readonly bindingData: readonly string[];
   /** Whom the key acts as, where that is not itself. */
   readonly actsAs: string | undefined;
 }
@@ -40,6 +43,7 @@ export function resolveGrant(
     controllers: effectiveControllers(key.allowedControllers, feature.controllers),
     origins: key.corsOrigins ?? [],
     audiences: key.audiences ?? [audience],
+    bindingData: feature.requiredCustomData.length === 0 ? [] : [...feature.requiredCustomData, searchFilter],
     actsAs: key.impersonationUser,
   };
 }
@@ -54,6 +58,7 @@ function accountGrant(account: Account, feature: Feature, catalogue: Catalogue):
     scopes: [...new Set([...feature.scopes, ...account.permissions])],
     controllers: [...new Set([...feature.controllers, ...controllersForAccounts(catalogue)])],
     origins: account.corsOrigins,
+    bindingData: [],
     actsAs: account.id,
   };
 }

@@ -101,7 +101,7 @@ function narrows(before: ApiKey, after: ApiKey, { catalogue, now }: KeyRules): b
     ((after.notBefore ?? 0) > now && (after.notBefore ?? 0) > (before.notBefore ?? 0)) ||
     isShorter(before.tokenTtl, after.tokenTtl) ||
     (before.publicJwk !== undefined && !isSameJwk(before.publicJwk, after.publicJwk)) ||
-    tokenData(before) !== tokenData(after)
+    tokenData(before, had) !== tokenData(after, has)
   );
 }
 
@@ -125,8 +125,12 @@ function isShorter(before: number | undefined, after: number | undefined): boole
 }
 
 /** What a token repeats of the key word for word. */
-function tokenData({ claims = {}, customData = {}, customDataInToken = [] }: ApiKey): string {
-  return JSON.stringify([claims, customDataInToken.map(name => [name, customData[name]])]);
+function tokenData(
+  { claims = {}, customData = {}, customDataInToken = [] }: ApiKey,
+  { bindingData }: Grant,
+): string {
+  const names = [...customDataInToken, ...bindingData];
+  return JSON.stringify([claims, names.map(name => [name, customData[name]])]);
 }
 
 function nullable(schema: TObject) {

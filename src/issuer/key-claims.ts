@@ -10,7 +10,9 @@ export function claimsOfKey(
   issuer: string,
 ): Omit<AccessTokenClaims, 'aud' | 'exp' | 'iat' | 'jti' | 'scope'> {
   const sub = grant.actsAs ?? key.id;
-  const data = (key.customDataInToken ?? []).map(name => [name, key.customData?.[name] ?? '']);
+  const { customData = {}, customDataInToken = [] } = key;
+  const binding = grant.bindingData.filter(name => customData[name] !== undefined);
+  const data = [...new Set([...customDataInToken, ...binding])].map(name => [name, customData[name] ?? '']);
   return {
     ...key.claims,
     iss: issuer,
