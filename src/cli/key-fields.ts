@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { CommandFailed, exitCodes } from './exit-codes.ts';
 import { readWholeNumber, splitPair } from './options.ts';
+import { readPublicJwkFile } from './public-jwk-file.ts';
 import type { OutputOptions } from './terminal.ts';
 
 export interface KeyFieldOptions extends OutputOptions {
@@ -21,6 +22,7 @@ export interface KeyFieldOptions extends OutputOptions {
   readonly notBefore?: string;
   readonly expiresAt?: string;
   readonly tokenTtl?: number;
+  readonly publicJwk?: string;
   readonly clear?: string[];
 }
 
@@ -39,12 +41,13 @@ export function withKeyFields(command: Command): Command {
     .option('--owner <account>')
     .option('--not-before <time>', 'RFC 3339')
     .option('--expires-at <time>', 'RFC 3339')
-    .option('--token-ttl <seconds>', 'how long its tokens live', readWholeNumber);
+    .option('--token-ttl <seconds>', 'how long its tokens live', readWholeNumber)
+    .option('--public-jwk <file>', 'the key signs for itself, with the private key of this public JWK');
 }
 
 /** The body of a `POST` or `PATCH`; `--clear` sends null. */
-export function keyBody(options: KeyFieldOptions): Record<string, unknown> {
-  const { scope, controllers, origins, customData, claim, audience, door, ...rest } = options;
+export async function keyBody(options: KeyFieldOptions): Promise<Record<string, unknown>> {
+  const { scope, controllers, origins, customData, claim, audience, door, publicJwk, ...rest } = options;
   const { json, out, clear = [], ...same } = rest;
   return {
     ...same,
@@ -57,6 +60,7 @@ export function keyBody(options: KeyFieldOptions): Record<string, unknown> {
     ...(claim && { claims: Object.fromEntries(claim.map(readClaim)) }),
     ...(audience && { audiences: audience }),
     ...(door && { doors: door }),
+    ...(publicJwk !== undefined && { publicJwk: await readPublicJwkFile(publicJwk) }),
     ...Object.fromEntries(clear.map(field => [memberOf(field), null])),
   };
 }
@@ -90,6 +94,7 @@ const clearable: ReadonlySet<string> = new Set([
   'notBefore',
   'expiresAt',
   'tokenTtl',
+  'publicJwk',
 ]);
 
 /** By the option's name (`expires-at`, with or without its dashes) or the member's (`expiresAt`). */

@@ -4,7 +4,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { exportJWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeKeyPair } from '../support/key-pairs.ts';
 import { startService, type TestService } from '../support/service.ts';
 import { normalise, run, type Said } from './run.ts';
 
@@ -200,6 +202,60 @@ describe('keyturn keys create', () => {
     );
     expect(said).toMatchObject({ code: 1, stdout: '' });
     expect(said.stderr).toMatch(/\/corsOrigins.*shop\.example[^]*\/allowedControllers.*Personalize\.Flows/);
+  });
+});
+
+describe('keyturn keys, with a public JWK', () => {
+  const create = ['keys', 'create', '--name', 'Signs', '--feature', 'connections', '--public-jwk'];
+  const writeJwk = async (name: string, value: unknown) => {
+    const file = path.join(scratch, name);
+    await writeFile(file, typeof value === 'string' ? value : JSON.stringify(value));
+    return file;
+  };
+
+  it('makes a key that has no key string, and prints its id', async () => {
+    const { publicJwk } = await makeKeyPair();
+    const file = await writeJwk('public.jwk', publicJwk);
+    expect(normalise(await asOwner(create, file))).toEqual({
+      code: 0,
+      stdout: '<id>\n',
+      stderr: 'Key <id> ("Signs") is made. It has no key string: it signs. Its client id:\n',
+    });
+    const json = await asOwner(create, [file, '--json']);
+    expect(JSON.parse(json.stdout)).toEqual({ key: expect.objectContaining({ publicJwk, secrets: [] }) });
+    expect((await asOwner(create, [file, '--out', path.join(scratch, 'never')])).code).toBe(2);
+  });
+
+  it('gives a key another one, and takes it away', async () => {
+    const { key } = await service.createKey({});
+    const { publicJwk } = await makeKeyPair('EdDSA', { kid: 'second' });
+    const update = ['keys', 'update', key.id, '--json'];
+    const given = await asOwner(update, ['--public-jwk', await writeJwk('second.jwk', publicJwk)]);
+    expect(JSON.parse(given.stdout)).toMatchObject({ publicJwk, secrets: [{}] });
+    const taken = await asOwner(update, ['--clear', 'public-jwk']);
+    expect(JSON.parse(taken.stdout)).not.toHaveProperty('publicJwk');
+  });
+
+  it('sends no private key, and shows none', async () => {
+    const { privateKey, publicJwk } = await makeKeyPair();
+    const { d } = await exportJWK(privateKey);
+    const before = (await keyNames()).length;
+    for (const [content, words] of [
+      [{ ...publicJwk, d }, /d: This is a private key/],
+      [{ ...publicJwk, x: 'AAAA' }, /x: It is needed whole/],
+      [{ keys: [publicJwk] }, /kty: /],
+      ['-----BEGIN PRIVATE KEY-----', /is not JSON/],
+      ['"text"', /is not JSON/],
+    ] as const) {
+      const said = await asOwner(create, await writeJwk('bad.jwk', content));
+      expect(said).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(words) as string });
+      expect(said.stderr).not.toContain(d);
+    }
+    expect(await asOwner(create, path.join(scratch, 'absent.jwk'))).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('absent.jwk cannot be read (ENOENT)') as string,
+    });
+    expect(await keyNames()).toHaveLength(before);
   });
 });
 

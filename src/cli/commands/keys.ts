@@ -8,6 +8,8 @@ import { readWholeNumber, requireChange, withIfMatch, withJson, withSecret } fro
 import {
   handOver,
   type OutputOptions,
+  print,
+  printJson,
   printList,
   printRecord,
   report,
@@ -88,7 +90,8 @@ function keyPath(id: string): string {
 }
 
 async function createKey(terminal: Terminal, options: KeyFieldOptions): Promise<void> {
-  const body = keyBody(options);
+  if (options.publicJwk !== undefined) return createWithoutSecret(terminal, options);
+  const body = await keyBody(options);
   const admin = await openAdminClient(terminal.env);
   await handOver(terminal, options, async () => {
     const secret = readMadeKey(await admin.make('/admin/keys', body));
@@ -97,6 +100,23 @@ async function createKey(terminal: Terminal, options: KeyFieldOptions): Promise<
     say(terminal, `Key ${String(id)} ("${String(name)}") is made. It is shown this once:`);
     return secret;
   });
+}
+
+/** What the client has to know of such a key is its id. */
+async function createWithoutSecret(terminal: Terminal, options: KeyFieldOptions): Promise<void> {
+  if (options.out !== undefined)
+    throw new CommandFailed('With --public-jwk there is no secret: leave --out out.', exitCodes.usage);
+  const body = await keyBody(options);
+  const admin = await openAdminClient(terminal.env);
+  const made = await admin.make('/admin/keys', body);
+  const { id, name } = made['key'] as JsonObject;
+  warnOfWildcards(terminal, made['key'] as JsonObject);
+  say(
+    terminal,
+    `Key ${String(id)} ("${String(name)}") is made. It has no key string: it signs. Its client id:`,
+  );
+  if (options.json === true) printJson(terminal, made);
+  else print(terminal, String(id));
 }
 
 function readMadeKey({ key, apiKey }: JsonObject): Secret & { rest: { key: JsonObject } } {
@@ -132,7 +152,7 @@ async function updateKey(
   id: string,
   { ifMatch, ...options }: KeyFieldOptions & { ifMatch?: string },
 ): Promise<void> {
-  const body = keyBody(options);
+  const body = await keyBody(options);
   requireChange(body);
   const admin = await openAdminClient(terminal.env);
   const key = await admin.call('PATCH', keyPath(id), { body, ifMatch });
