@@ -312,7 +312,8 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
       guard,
       keys: doorKeys,
       issuer,
-      isStale: () => revocations.age() > settings.maxStaleness * 1000,
+      revocations,
+      maxStaleness: settings.maxStaleness,
     }),
     exchange: createExchange({
       issuer,

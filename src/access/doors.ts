@@ -10,6 +10,7 @@ import { parseGuid } from '../protocol/guid.ts';
 import { commonOrigins } from '../protocol/origin.ts';
 import { type Allowance, type Decision, type Demand, decideAccess, type Evidence } from './decide.ts';
 import type { Guard } from './guard.ts';
+import type { Revocations } from './revocations.ts';
 import { claimedIssuer } from './token-issuer.ts';
 import type { GenuineToken } from './verify-token.ts';
 
@@ -55,14 +56,17 @@ export interface DoorKeys {
 export interface DoorGuard {
   /** Rejects only on a fault, which a doorway answers as an error, never as allowed. */
   authorize(request: DoorRequest, demand: DoorDemand, address: string): Promise<DoorDecision>;
+  /** Whether what let the caller in has been revoked since: for calls that last. */
+  isRevoked(caller: Caller): boolean;
 }
 
 export interface DoorGuardOptions {
   readonly guard: Guard;
   readonly keys: DoorKeys;
   readonly issuer: string;
-  /** Whether the revocation state is too old to decide by. */
-  readonly isStale: () => boolean;
+  readonly revocations: Revocations;
+  /** Seconds after which the revocation state is too old to decide by. */
+  readonly maxStaleness: number;
 }
 
 export function createDoorGuard(options: DoorGuardOptions): DoorGuard {
@@ -79,6 +83,11 @@ export function createDoorGuard(options: DoorGuardOptions): DoorGuard {
         case undefined:
           return { allowed: false, code: way.code, door: way.manners };
       }
+    },
+    isRevoked({ clientId, keyVersion, token }) {
+      const { revocations } = options;
+      if (token !== undefined) return revocations.isRevoked(token);
+      return keyVersion < (revocations.ofKey(clientId)?.min_key_version ?? 0);
     },
   };
 }
@@ -191,11 +200,11 @@ function decideOnKey(
   visitor: string | undefined,
   { origin }: DoorRequest,
   demand: DoorDemand,
-  { isStale }: DoorGuardOptions,
+  options: DoorGuardOptions,
 ): DoorDecision {
   if ('code' in answer) return { allowed: false, ...answer, door };
   const token = { ...answer.caller, visitor };
-  return { ...decideAccess(genuine(token, origin, isStale()), demand), door };
+  return { ...decideAccess(genuine(token, origin, options), demand), door };
 }
 
 /** The token says who it is and what it may; the key's controllers and origins bind besides. */
@@ -204,10 +213,10 @@ function decideOnBoth(
   ofKey: Caller,
   { origin }: DoorRequest,
   demand: DoorDemand,
-  { isStale }: DoorGuardOptions,
+  options: DoorGuardOptions,
 ): DoorDecision {
   const token = { ...ofToken, origins: commonOrigins(ofToken.origins, ofKey.origins) };
-  const evidence = genuine(token, origin, isStale());
+  const evidence = genuine(token, origin, options);
   const byToken = decideAccess(evidence, demand);
   if (!byToken.allowed) return { ...byToken, door: 'bearer' };
   const bound = { ...token, controllers: ofKey.controllers };
@@ -216,6 +225,11 @@ function decideOnBoth(
 }
 
 /** On a credential that is alive, as was found just now. */
-function genuine(token: Caller, origin: string | undefined, stale: boolean): Evidence<Caller> {
+function genuine(
+  token: Caller,
+  origin: string | undefined,
+  { revocations, maxStaleness }: DoorGuardOptions,
+): Evidence<Caller> {
+  const stale = revocations.age() > maxStaleness * 1000;
   return { credential: 'genuine', token, origin, expired: false, revoked: false, stale };
 }

@@ -1,0 +1,42 @@
+/** What an upstream is told of a caller that the guard has let in, and what it is not told. */
+import type { DoorGuard } from '../access/doors.ts';
+import type { Catalogue, UpstreamController } from '../config/catalogue.ts';
+import { describeCaller } from '../gateway/identity-fields.ts';
+import { andFilter } from '../gateway/odata-filter.ts';
+import type { ForwardTokens } from '../issuer/forward-token.ts';
+import { searchFilter } from '../protocol/custom-data.ts';
+import type { AppContext } from './context.ts';
+import { callerOf } from './door-guard.ts';
+import type { UpstreamAccess } from './routes/upstream.ts';
+
+export interface UpstreamAccessOptions {
+  readonly forwardTokens: ForwardTokens;
+  readonly doorGuard: Pick<DoorGuard, 'isRevoked'>;
+  readonly catalogue: Catalogue;
+  /** Of controllers that name none. */
+  readonly audience: string;
+}
+
+/** The credential stays here: a visitor's own token goes on, where no token of ours takes its place. */
+export function createUpstreamAccess(options: UpstreamAccessOptions) {
+  return async (ctx: AppContext, controller: UpstreamController): Promise<UpstreamAccess> => {
+    const caller = callerOf(ctx.state);
+    const { forwardTokens, doorGuard, catalogue } = options;
+    const filter = catalogue.features.get(caller.feature)?.requiredCustomData.length
+      ? caller.customData[searchFilter]
+      : undefined;
+    const mint = () => forwardTokens.mint(caller, [controller.name], controller.audience ?? options.audience);
+    return {
+      caller: describeCaller(caller),
+      authorization:
+        controller.forward === 'jwt'
+          ? { bearer: await mint() }
+          : caller.visitor === undefined
+            ? 'strip'
+            : 'pass',
+      stripQuery: ['sc_apikey', 'access_token'],
+      ...(filter !== undefined && { editQuery: (query: string) => andFilter(query, filter) }),
+      mayContinue: () => !doorGuard.isRevoked(caller),
+    };
+  };
+}
