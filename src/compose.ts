@@ -60,6 +60,7 @@ export async function initialise(
   foundation: Foundation,
 ): Promise<Initialised> {
   const { records, vault, clock, store } = foundation;
+  const era = store.era();
   await prepareDeployment({ records, vault, clock, alg: settings.signingAlg });
   const { accounts } = createKeysAndAccounts(foundation, createLog(foundation));
   // An embedded store has one owner, the person at its machine; over Redis two may be at it.
@@ -69,7 +70,7 @@ export async function initialise(
     store.kind === 'embedded' ? 0 : 60_000,
   );
   if (result.outcome === 'initialised') await auditFirstOwner(result, foundation);
-  await store.settle();
+  await store.settle(era);
   return result;
 }
 
@@ -305,7 +306,8 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     listSigningKeys: () => presentRing(signingKeys.ring(), clock(), signingKeys.rules),
     signingKeyChanges: createSigningKeyChanges({ signingKeys, vault, clock, revocationLog }),
     idempotency: createIdempotency(records, vault, clock),
-    settle: () => revocationLog.settle(),
+    settle: era => revocationLog.settle(era),
+    era: () => store.era(),
     pepperReport: () => reportPeppers(apiKeys, vault, clock),
     guard,
     doorGuard: createDoorGuard({

@@ -25,9 +25,12 @@ export interface RevocationLog {
    * Resolves when all that was written before, here or elsewhere, is durable on every node that may be promoted, and
    * every instance has applied it or is refusing: milliseconds, or a second more than the longest staleness bound.
    *
+   * @param era the store's, as it was before the first write; the present one by default
    * @throws {StoreUnavailable} where that cannot be told
    */
-  settle(): Promise<void>;
+  settle(era?: number): Promise<void>;
+  /** See {@link Store.era}. */
+  era(): number;
   /** Reads what has come since. Resolves when all of it is applied; several calls at once share one read. */
   catchUp(): Promise<void>;
   /** Calls back where there may be news to catch up with. Returns what ends it. */
@@ -73,11 +76,24 @@ export function createRevocationLog(options: RevocationLogOptions): RevocationLo
   /** Whether the set has been read, and nothing since makes that doubtful. */
   let isWhole = false;
   let reading: Promise<void> | undefined;
+  /** What was revoked here and has not settled, with the era in which it was written. */
+  const unsettled = new Map<Revocation, number>();
   let sweptAt = monotonic();
 
   const publish = async (revocation: Revocation): Promise<void> => {
+    const era = store.era();
     await put(revocation);
     revocations.apply(revocation);
+    unsettled.set(revocation, era);
+  };
+  /** What was acknowledged in an earlier era may have gone with it, and nothing would tell. */
+  const putAgain = async (): Promise<void> => {
+    for (const [revocation, era] of unsettled) {
+      const present = store.era();
+      if (era === present) continue;
+      await put(revocation);
+      unsettled.set(revocation, present);
+    }
   };
   // The set first: what the log tells must be found there by whoever reads it later.
   const put = async (revocation: Revocation): Promise<void> => {
@@ -148,6 +164,7 @@ export function createRevocationLog(options: RevocationLogOptions): RevocationLo
       }
       throw error;
     });
+    await putAgain();
     do {
       if (!isWhole) await readSnapshot();
     } while (await readPage());
@@ -178,10 +195,14 @@ export function createRevocationLog(options: RevocationLogOptions): RevocationLo
     async announceRing() {
       await store.append(logName, writeNews('ring'), { retention });
     },
-    async settle() {
+    era: () => store.era(),
+    async settle(era = store.era()) {
+      await putAgain();
+      const own = [...unsettled.keys()];
       const newest = await store.lastEntry(logName);
       const everybodyKnows = newest === undefined ? undefined : readers.waitFor(newest.id);
-      await Promise.all([store.settle(), everybodyKnows]);
+      await Promise.all([store.settle(era), everybodyKnows]);
+      for (const revocation of own) unsettled.delete(revocation);
     },
     catchUp() {
       reading ??= read().finally(() => {

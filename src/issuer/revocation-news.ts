@@ -33,7 +33,8 @@ export function parseNews(text: string): News | undefined {
 /** Digits of a time in seconds. */
 const endLength = 12;
 
-function parseObject(text: string): Partial<Record<string, unknown>> {
+/** Nothing where it is no object. */
+export function parseObject(text: string): Partial<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null ? value : {};

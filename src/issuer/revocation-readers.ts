@@ -1,7 +1,8 @@
 /** Who follows the revocation log, and how far each has read: what a revoking call waits for. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { compareLogIds } from '../store/log-id.ts';
+import { compareLogIds, isLogId } from '../store/log-id.ts';
 import type { LogReader, Store } from '../store/store.ts';
+import { parseObject } from './revocation-news.ts';
 
 export interface RevocationReaders {
   /** This instance, as it reads on from `position`: everything up to there is applied. */
@@ -64,9 +65,14 @@ interface Note {
   readonly bound: number;
 }
 
+/** What no instance can have written is taken for an instance that has read nothing, and may be slow to refuse. */
 function readNote(reader: LogReader): Note & { readonly reader: LogReader } {
-  const { at, bound } = JSON.parse(reader.note) as Partial<Note>;
-  return { reader, at: at ?? null, bound: bound ?? longestBound };
+  const { at, bound } = parseObject(reader.note);
+  return {
+    reader,
+    at: typeof at === 'string' && isLogId(at) ? at : null,
+    bound: typeof bound === 'number' && bound > 0 && bound <= longestBound ? bound : longestBound,
+  };
 }
 
 function hasRead({ at }: Note, position: string): boolean {

@@ -38,6 +38,7 @@ export function createRevoker({
 }: RevokerOptions): Revoker {
   return {
     async revoke(text, caller) {
+      const era = revocationLog.era();
       const announce = (clientId: string, action: string, target: string) =>
         audit.record({ actor: { ...caller, clientId }, action, target, outcome: 'done' });
       const authenticated = await authenticator.authenticate(text);
@@ -46,7 +47,7 @@ export function createRevoker({
         await apiKeys.change(id, key => stepStatus(key, 'revoke', clock()), {
           announce: () => announce(id, 'key.revoke', `key/${id}`),
         });
-        await revocationLog.settle();
+        await revocationLog.settle(era);
         return { clientId: id, what: 'key' };
       }
       // A reader more lenient than our guard may accept another spelling: the token behind it dies all the same.
@@ -59,7 +60,7 @@ export function createRevoker({
         await revocationLog.revokeToken(jti, exp);
       }
       // Also for one that was revoked before: whoever asks again was not told that it is in force everywhere.
-      await revocationLog.settle();
+      await revocationLog.settle(era);
       return { clientId: client_id, what: 'token' };
     },
   };

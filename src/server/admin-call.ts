@@ -30,7 +30,9 @@ export interface AdminEndpointOptions {
   readonly idempotency: Idempotency;
   readonly identify: Identify;
   /** Resolves when what was changed is durable, and in force at every instance. */
-  readonly settle: () => Promise<void>;
+  readonly settle: (era: number) => Promise<void>;
+  /** The store's: what is changed settles only within one. */
+  readonly era: () => number;
 }
 
 /** Answers calls; `POST`s that carry an `Idempotency-Key` once; and no change before it holds everywhere. */
@@ -38,8 +40,10 @@ export function createAdminEndpoint({
   idempotency,
   identify,
   settle,
+  era,
 }: AdminEndpointOptions): (action: AdminAction) => AppMiddleware {
   return action => async ctx => {
+    const begun = era();
     const caller = callerOf(ctx, identify);
     const text = await readAdminBody(ctx);
     const { address, requestId } = ctx.state;
@@ -59,7 +63,7 @@ export function createAdminEndpoint({
         : await idempotency.once(caller.actor.clientId, key, `${ctx.method} ${ctx.url}\n${text}`, prepare =>
             action(call(prepare)),
           );
-    if (ctx.method !== 'GET') await settle();
+    if (ctx.method !== 'GET') await settle(begun);
     send(ctx, answer);
   };
 }

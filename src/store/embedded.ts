@@ -224,7 +224,9 @@ function logOperations(file: EmbeddedFile, writer: EmbeddedWriter, clock: Clock)
         const id = nextLogId(last === undefined ? undefined : parseLogId(last), clock());
         entries.putSync(keys.entryKey(log, id), value);
         logs.putSync(Buffer.from(log), formatLogId(id));
-        sweepLog(entries, log, clock() - retention);
+        // Whoever has read up to the last one goes on from there.
+        const before = last === undefined ? Infinity : parseLogId(last).ms;
+        sweepLog(entries, log, Math.min(clock() - retention, before));
         return formatLogId(id);
       });
       news.emit(log);
@@ -270,6 +272,8 @@ function logOperations(file: EmbeddedFile, writer: EmbeddedWriter, clock: Clock)
       news.on(log, onNews);
       return () => news.off(log, onNews);
     },
+
+    era: () => 0,
 
     /** What has been written has been synced. */
     async settle() {},

@@ -15,9 +15,15 @@ export function nextLogId(last: LogId | undefined, now: number): LogId {
 
 export const perMillisecond = 1000;
 
+export function isLogId(text: string): boolean {
+  return form.test(text);
+}
+
+const form = /^(\d{1,16})-(\d{1,16})$/;
+
 /** @throws TypeError where this is no id: ids are only ever handed back. */
 export function parseLogId(text: string): LogId {
-  const [, ms, sequence] = /^(\d{1,16})-(\d{1,16})$/.exec(text) ?? [];
+  const [, ms, sequence] = form.exec(text) ?? [];
   if (ms === undefined || sequence === undefined) throw new TypeError('not the id of a log entry');
   return { ms: Number(ms), sequence: Number(sequence) };
 }

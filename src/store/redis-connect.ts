@@ -1,5 +1,6 @@
 /** How Redis is connected to, in each layout. */
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { countEras } from './redis-era.ts';
 import { inspectRedis } from './redis-inspect.ts';
 import { parseRedisUrl, type RedisTarget } from './redis-url.ts';
 import { StoreUnavailable } from './store.ts';
@@ -18,6 +19,8 @@ export async function waitUntilReady(client: RedisClient): Promise<void> {
 export interface ConnectedRedis {
   readonly client: RedisClient;
   readonly target: RedisTarget;
+  /** See {@link Store.era}. */
+  readonly era: () => number;
   /** The latest error of the connection itself. */
   readonly lastError: () => unknown;
 }
@@ -29,6 +32,7 @@ export async function connectRedis(
 ): Promise<ConnectedRedis> {
   const target = parseRedisUrl(url);
   const client = createClient(target);
+  const era = countEras(client);
   let latest: unknown;
   const lastError = () => latest;
   client.on('error', (error: unknown) => (latest = error));
@@ -36,7 +40,7 @@ export async function connectRedis(
   try {
     await untilReady(client, lastError);
     await inspectRedis(client, onWarning);
-    return { client, target, lastError };
+    return { client, target, era, lastError };
   } catch (error) {
     client.disconnect();
     throw unavailable(error);

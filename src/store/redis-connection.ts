@@ -15,8 +15,10 @@ export interface RedisConnection {
   run(script: Script, keys: string | readonly string[], ...args: Arguments): Promise<unknown>;
   /** See {@link Store.watchLog}: of the log under this key. */
   watch(key: string, onNews: () => void): () => void;
+  /** See {@link Store.era}. */
+  era(): number;
   /** See {@link Store.settle}. @throws StoreUnavailable */
-  settle(): Promise<void>;
+  settle(era?: number): Promise<void>;
   /** Finishes what is under way, within a deadline, and disconnects. */
   close(): Promise<void>;
 }
@@ -27,8 +29,8 @@ export async function openRedisConnection(
   url: string,
   onWarning: (message: string) => void,
 ): Promise<RedisConnection> {
-  const { client, target, lastError } = await connectRedis(url, onWarning);
-  const settler = createSettler(target);
+  const { client, target, era, lastError } = await connectRedis(url, onWarning);
+  const settler = createSettler(target, client);
   const watches = new Set<() => void>();
   const underWay = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
@@ -60,9 +62,11 @@ export async function openRedisConnection(
         end();
       };
     },
-    async settle() {
+    era,
+    async settle(begun = era()) {
       try {
         await settler.settle();
+        if (era() !== begun) throw new Error('the connection was lost, and what was written may be');
       } catch (error) {
         throw unavailable(reasonOf(error, lastError()));
       }

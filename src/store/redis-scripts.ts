@@ -45,9 +45,12 @@ redis.call('DEL', KEYS[1])
 return 1
 `);
 
-/** now, value, the time before which entries may go → id, greater than any there was. See log-id.ts for the rule. */
+/**
+ * now, value, the time before which entries may go → id, greater than any there was. See log-id.ts for the rule. The one
+ * that was the newest stays, however old: whoever has read so far goes on from there.
+ */
 export const append = script(`
-local ms, sequence = ARGV[1], 0
+local ms, sequence, before = ARGV[1], 0, ARGV[3]
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local info = redis.call('XINFO', 'STREAM', KEYS[1])
   local last
@@ -55,6 +58,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
     if info[place] == 'last-generated-id' then last = info[place + 1] end
   end
   local lastMs, lastSequence = string.match(last, '^(%d+)-(%d+)$')
+  if tonumber(lastMs) < tonumber(before) then before = last end
   if tonumber(lastMs) >= tonumber(ms) then
     ms = lastMs
     sequence = tonumber(lastSequence) + 1
@@ -65,7 +69,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   end
 end
 local id = ms .. '-' .. string.format('%.0f', sequence)
-return redis.call('XADD', KEYS[1], 'MINID', '~', ARGV[3], id, 'v', ARGV[2])
+return redis.call('XADD', KEYS[1], 'MINID', '~', before, id, 'v', ARGV[2])
 `);
 
 /** log, readers; from, limit, reader, note → entries. One step, so that a note never says more than was to be read. */

@@ -2,6 +2,8 @@
  * Waits until what Redis has acknowledged is on every replica that may be promoted. It replicates behind its answers'
  * back: without this, a failover can take back what was promised.
  */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import calculateSlot from 'cluster-key-slot';
 import { Cluster, type Redis } from 'ioredis';
 import {
@@ -21,7 +23,8 @@ export interface Settler {
   close(): void;
 }
 
-export function createSettler(target: RedisTarget): Settler {
+/** @param writer the client whose writes it is about */
+export function createSettler(target: RedisTarget, writer: RedisClient): Settler {
   const sentinels = target.layout === 'sentinel' ? createSentinelClients(target) : [];
   let client: RedisClient | undefined;
   const settleNow = async (): Promise<void> => {
@@ -30,7 +33,7 @@ export function createSettler(target: RedisTarget): Settler {
     const masters =
       client instanceof Cluster ? mastersOf(client) : [{ node: client, key: settleKey('0'), replicas: 0 }];
     const elected = target.master === undefined ? 0 : await countElectable(sentinels, target.master);
-    await Promise.all(masters.map(master => waitForReplicas(master, elected)));
+    await Promise.all(masters.map(master => waitForReplicas(master, elected, writer)));
   };
   return {
     settle: shareRounds(settleNow),
@@ -93,9 +96,23 @@ function settleKey(tag: string): string {
 
 /** Replicas that a Sentinel would promote. It remembers those that are cut off from the master, which the master forgets. */
 async function countElectable(sentinels: readonly Redis[], master: string): Promise<number> {
-  const lists = await Promise.any(sentinels.map(sentinel => sentinel.call('sentinel', 'replicas', master)));
-  const flags = (Array.isArray(lists) ? (lists as unknown[]) : []).map(flagsOf);
-  return flags.filter(set => !/down|disconnected/.test(set)).length;
+  for (const begun = performance.now(); ;) {
+    const answers = await Promise.allSettled(
+      sentinels.map(async sentinel => readFlags(await sentinel.call('sentinel', 'replicas', master))),
+    );
+    const told = answers.flatMap(answer => (answer.status === 'fulfilled' ? [answer.value] : []));
+    if (told.length === 0) throw new Error('no sentinel tells which replicas there are');
+    const isUndecided = told.flat().some(flags => /disconnected/.test(flags) && !/down/.test(flags));
+    // One of them may be cut off from a replica that the others see, and would promote.
+    if (!isUndecided || performance.now() - begun > patience)
+      return Math.max(...told.map(list => list.filter(flags => !/down|disconnected/.test(flags)).length));
+    // After a failover the old master is a replica that no sentinel has looked at yet.
+    await delay(50);
+  }
+}
+
+function readFlags(replicas: unknown): string[] {
+  return (Array.isArray(replicas) ? (replicas as unknown[]) : []).map(flagsOf);
 }
 
 function flagsOf(replica: unknown): string {
@@ -103,7 +120,12 @@ function flagsOf(replica: unknown): string {
   return String(fields[fields.indexOf('flags') + 1]);
 }
 
-async function waitForReplicas({ node, key, replicas }: Master, elected: number): Promise<void> {
+async function waitForReplicas(
+  { node, key, replicas }: Master,
+  elected: number,
+  writer: RedisClient,
+): Promise<void> {
+  await meet(writer, node, key);
   const connected = (await node.info('replication')).match(/^slave\d+:.*state=online/gm)?.length ?? 0;
   const wanted = Math.max(connected, replicas, elected);
   if (wanted === 0) return;
@@ -114,4 +136,11 @@ async function waitForReplicas({ node, key, replicas }: Master, elected: number)
   ]);
   if (Number(acknowledged) >= wanted) return;
   throw new Error(`${Number(acknowledged)} of ${wanted} replicas have confirmed the change in time`);
+}
+
+/** @throws Error where two clients are not at the same node: after a failover one may still be at the old one */
+async function meet(writer: RedisClient, node: Redis, key: string): Promise<void> {
+  const place = randomUUID();
+  await writer.set(key, place, 'PX', 60_000);
+  if ((await node.get(key)) !== place) throw new Error('another node has taken over');
 }

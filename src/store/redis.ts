@@ -41,7 +41,9 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       await redis.command('get', checkKey);
     },
 
-    settle: () => redis.settle(),
+    era: () => redis.era(),
+
+    settle: era => redis.settle(era),
 
     close: () => redis.close(),
   };

@@ -50,7 +50,7 @@ export interface Store {
 
   /**
    * Adds an entry at the end of a log and returns its id. Entries older than `retention` milliseconds (by the
-   * clock) may be swept away, never younger ones.
+   * clock) may be swept away, never younger ones, nor the one that was the newest until then.
    */
   append(log: string, value: string, options: { retention: number }): Promise<string>;
 
@@ -77,10 +77,18 @@ export interface Store {
   watchLog(log: string, onNews: () => void): () => void;
 
   /**
-   * Resolves when everything that had been written is durable on every node that may come to stand in for the one that
-   * took it; rejects with {@link StoreUnavailable} where that cannot be told.
+   * The time in which all that is acknowledged stays together. In another one another node may stand in, and what was
+   * acknowledged before may be gone.
    */
-  settle(): Promise<void>;
+  era(): number;
+
+  /**
+   * Resolves when everything that had been written in this era is durable on every node that may come to stand in for
+   * the one that took it; rejects with {@link StoreUnavailable} where that cannot be told, as after the era's end.
+   *
+   * @param era as it was before the first write; the present one by default
+   */
+  settle(era?: number): Promise<void>;
 
   /** Resolves when the store can be read and written; rejects with {@link StoreUnavailable} otherwise. */
   check(): Promise<void>;

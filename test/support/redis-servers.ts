@@ -79,13 +79,25 @@ async function startClusterNode() {
   return { busPort, node: await startRedis(settings) };
 }
 
+export interface SentinelOptions {
+  /** Lines of redis.conf, for master and replica. */
+  readonly settings?: readonly string[];
+  /** The port by which the replica and the sentinels reach the master: a proxy's, perhaps. */
+  readonly reachMaster?: (port: number) => Promise<number>;
+  /** Milliseconds without an answer after which a sentinel holds a node for dead. */
+  readonly downAfter?: number;
+}
+
 /** A master with a replica, and `sentinels` that watch them. The nodes are the master, the replica, the sentinels. */
-export async function startRedisSentinel(sentinels = 1): Promise<RedisGroup> {
-  const master = await startRedis();
-  const replica = await startRedis([`replicaof 127.0.0.1 ${master.port}`, 'repl-diskless-sync-delay 0']);
+export async function startRedisSentinel(sentinels = 1, options: SentinelOptions = {}): Promise<RedisGroup> {
+  const { settings = [], reachMaster = async port => port, downAfter = 1000 } = options;
+  const master = await startRedis(settings);
+  const masterPort = await reachMaster(master.port);
+  const replication = [`replicaof 127.0.0.1 ${masterPort}`, 'repl-diskless-sync-delay 0'];
+  const replica = await startRedis([...settings, ...replication]);
   const quorum = Math.floor(sentinels / 2) + 1;
   const watchers = await Promise.all(
-    Array.from({ length: sentinels }, () => startSentinel(master.port, quorum)),
+    Array.from({ length: sentinels }, () => startSentinel(masterPort, quorum, downAfter)),
   );
   await until('the sentinels know everybody', async () => {
     const known = await Promise.all(watchers.map(knownTo));
@@ -98,10 +110,10 @@ export async function startRedisSentinel(sentinels = 1): Promise<RedisGroup> {
   return group(`redis+sentinel://${hosts}/main`, [master, replica, ...watchers]);
 }
 
-async function startSentinel(masterPort: number, quorum: number): Promise<RedisServer> {
+async function startSentinel(masterPort: number, quorum: number, downAfter: number): Promise<RedisServer> {
   const settings = [
     `sentinel monitor main 127.0.0.1 ${masterPort} ${quorum}`,
-    'sentinel down-after-milliseconds main 1000',
+    `sentinel down-after-milliseconds main ${downAfter}`,
     'sentinel failover-timeout main 3000',
   ];
   return startOn(await freePort(), settings, ['--sentinel']);

@@ -24,7 +24,9 @@ export interface AdminServices
   readonly logger: Logger;
   readonly idempotency: Idempotency;
   /** Resolves when what was changed is durable, and in force at every instance. */
-  readonly settle: () => Promise<void>;
+  readonly settle: (era: number) => Promise<void>;
+  /** The store's: what is changed settles only within one. */
+  readonly era: () => number;
 }
 
 export function addAdminRoutes(
