@@ -19,8 +19,11 @@ import { awaitDeployment, follow } from './issuer/follow.ts';
 import { type Foundation, openDeployment } from './issuer/foundation.ts';
 import { createIdempotency } from './issuer/idempotency.ts';
 import { createFirstOwner, type Initialised, prepareDeployment } from './issuer/initialise.ts';
+import { createIntrospector } from './issuer/introspect.ts';
+import { createKeyGuard } from './issuer/key-guard.ts';
 import { createKeyUsage } from './issuer/key-usage.ts';
 import { reportPeppers } from './issuer/pepper-report.ts';
+import { createRevocationFeed } from './issuer/revocation-feed.ts';
 import {
   createRevocationLog,
   longestTokenLife,
@@ -105,6 +108,7 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
   const { logger } = surroundings;
   const foundation = await openFoundation(settings, surroundings);
   const stop = new AbortController();
+  const ending = new AbortController();
   const running: Promise<void>[] = [];
   const shutDown = async () => {
     stop.abort();
@@ -120,6 +124,7 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
           port,
           foundation: { ...foundation, epoch },
           logger,
+          ending: ending.signal,
           stop: stop.signal,
           running,
         });
@@ -139,6 +144,7 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
       port: server.port,
       welcome,
       async close(grace = 8000) {
+        ending.abort();
         await server.close(grace);
         await shutDown();
       },
@@ -196,6 +202,8 @@ interface AppOptions extends LoadedSettings {
   readonly port: number;
   readonly foundation: Foundation & { readonly epoch: string };
   readonly logger: Logger;
+  /** Says that answers which would never end are to end now. */
+  readonly ending: AbortSignal;
   readonly stop: AbortSignal;
   /** Loops that end when `stop` says so. */
   readonly running: Promise<void>[];
@@ -207,11 +215,24 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
   const { issuer, audience } = resolveIssuer(settings, options.port);
   const audiences = [...catalogue.audiences.values()];
 
-  const revocationLog = createLog(foundation, {
+  const revocationFeed = createRevocationFeed({
+    store,
+    revocations: () => revocationLog.revocations,
+    monotonic: () => performance.now(),
+    onFailure: error => logger.warn({ err: error }, 'a listener to revocations could not be served'),
+  });
+  options.ending.addEventListener('abort', () => revocationFeed.close(), { once: true });
+  const revocationLog: RevocationLog = createLog(foundation, {
     maxStaleness: settings.maxStaleness,
     onRingChanged: () => signingKeys.refresh(),
-    // News of the ring may be among what a snapshot passed over.
-    listener: { onRevocation: () => {}, onSnapshot: () => void refreshRing() },
+    listener: {
+      onRevocation: revocationFeed.onRevocation,
+      onSnapshot(entry) {
+        revocationFeed.onSnapshot(entry);
+        // News of the ring may be among what a snapshot passed over.
+        void refreshRing();
+      },
+    },
     onMalformedEntry: id => logger.error({ entry: id }, 'an entry of the revocation log cannot be read'),
     onLogLost: putBack =>
       logger.error({ putBack }, 'the store had lost revocations that are in force: they were put back'),
@@ -271,7 +292,8 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     longestLife: longestTokenLife,
     plainAudiences: new Set(audiences.filter(({ typ }) => typ === 'JWT').map(rule => rule.audience)),
   });
-  const guard = createGuard({ verifier, revocations, now: clock, maxStaleness: settings.maxStaleness });
+  const { maxStaleness } = settings;
+  const guard = createGuard({ verifier, revocations, now: clock, maxStaleness });
   const doorKeys = createDoorKeys({
     apiKeys,
     accounts,
@@ -284,6 +306,18 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     clock,
     confirm,
     anonymousUser: settings.anonymousUser,
+  });
+  const keyGuard = createKeyGuard({
+    issuer,
+    audience,
+    catalogue,
+    accounts,
+    authenticator,
+    assertions,
+    settleUse,
+    revocations,
+    maxStaleness,
+    clock,
   });
   return createApp({
     issuer,
@@ -317,6 +351,9 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
       revocations,
       maxStaleness: settings.maxStaleness,
     }),
+    keyGuard,
+    introspector: createIntrospector({ guard, keyGuard }),
+    revocationFeed,
     exchange: createExchange({
       issuer,
       audience,

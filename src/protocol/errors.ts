@@ -11,6 +11,7 @@ export type OAuthErrorCode =
   | 'unsupported_grant_type'
   | 'invalid_scope'
   | 'invalid_target'
+  | 'insufficient_scope'
   | 'temporarily_unavailable'
   | 'server_error';
 
@@ -76,6 +77,7 @@ export const oauthErrors: Record<OAuthErrorCode, { readonly status: number; read
   unsupported_grant_type: { status: 400, log: 'the grant type is not offered' },
   invalid_scope: { status: 400, log: 'more scope was asked for than the key has' },
   invalid_target: { status: 400, log: 'an audience was asked for that the key may not have' },
+  insufficient_scope: { status: 403, log: 'the client may not do this' },
   temporarily_unavailable: { status: 503, log: 'the store is away' },
   server_error: { status: 500, log: 'an unexpected fault' },
 };

@@ -7,6 +7,9 @@ import type { Guard } from '../access/guard.ts';
 import type { Collections } from '../gateway/collections.ts';
 import type { AssertionAuthenticator } from '../issuer/authenticate-assertion.ts';
 import type { Exchange } from '../issuer/exchange.ts';
+import type { Introspector } from '../issuer/introspect.ts';
+import type { KeyGuard } from '../issuer/key-guard.ts';
+import type { RevocationFeed } from '../issuer/revocation-feed.ts';
 import type { Revoker } from '../issuer/revoke.ts';
 import { createKoaGuard } from '../middleware/koa.ts';
 import { Problem } from '../protocol/errors.ts';
@@ -16,11 +19,14 @@ import { createCors } from './cors.ts';
 import { createDoorGuardMiddleware } from './door-guard.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { createFrontDoor } from './front-door.ts';
+import { createCallerCheck } from './introspecting-caller.ts';
 import { createRequestLog } from './request-log.ts';
 import { createResourceTable } from './resource-table.ts';
 import { type AdminServices, addAdminRoutes } from './routes/admin.ts';
 import { addAuthVerifyRoutes } from './routes/auth-verify.ts';
 import { createReadyz, livez } from './routes/health.ts';
+import { createIntrospectionEndpoint } from './routes/oauth-introspect.ts';
+import { createRevocationEvents } from './routes/oauth-revocations.ts';
 import { createRevocationEndpoint } from './routes/oauth-revoke.ts';
 import { createTokenEndpoint } from './routes/oauth-token.ts';
 import { addResourceRoutes } from './routes/resources.ts';
@@ -35,9 +41,12 @@ export interface AppServices extends AdminServices, DiscoveryOptions {
   readonly trustedProxies: readonly string[];
   readonly guard: Guard;
   readonly doorGuard: DoorGuard;
+  readonly keyGuard: KeyGuard;
   readonly exchange: Exchange;
   readonly revoker: Revoker;
   readonly assertions: AssertionAuthenticator;
+  readonly introspector: Introspector;
+  readonly revocationFeed: RevocationFeed;
   readonly collections: Collections;
   readonly logger: Logger;
   /** Resolves with what keeps the service from working, if anything does. */
@@ -63,10 +72,16 @@ function createRoutes(services: AppServices): Router<AppState> {
   const { issuer, audience, catalogue, apiKeys, clock } = services;
   const router = new Router<AppState>({ sensitive: true, strict: true });
 
+  const resourceMetadata = `${issuer}/.well-known/oauth-protected-resource`;
+  const guarded = createKoaGuard({ guard: services.guard, resourceMetadata });
+
   const token = createTokenEndpoint(services.exchange, services.throttle);
   router.post('/oauth/token', token);
   router.post('/v2/oauth/token', token);
   router.post('/oauth/revoke', createRevocationEndpoint(services));
+  const callers = createCallerCheck({ ...services, guarded });
+  router.post('/oauth/introspect', createIntrospectionEndpoint(callers, services.introspector));
+  router.get('/oauth/revocations', createRevocationEvents(callers, services.revocationFeed));
 
   const metadata = createServerMetadata(services);
   const issuerPath = new URL(issuer).pathname.replace(/\/$/, '');
@@ -80,8 +95,6 @@ function createRoutes(services: AppServices): Router<AppState> {
   router.get('/livez', livez);
   router.get('/readyz', createReadyz(services.readiness));
 
-  const resourceMetadata = `${issuer}/.well-known/oauth-protected-resource`;
-  const guarded = createKoaGuard({ guard: services.guard, resourceMetadata });
   addAdminRoutes(router, services, guarded);
   const table = createResourceTable(catalogue.controllers.values(), audience);
   const cors = createCors({ apiKeys, catalogue, clock });

@@ -12,6 +12,7 @@ const oauthPaths: ReadonlySet<string> = new Set([
   '/v2/oauth/token',
   '/oauth/revoke',
   '/oauth/introspect',
+  '/oauth/revocations',
 ]);
 
 export function createErrorHandler(logger: Logger): Middleware<AppState> {

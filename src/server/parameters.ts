@@ -10,6 +10,9 @@ export interface Parameters {
   all(name: 'resource' | 'audience'): readonly string[];
 }
 
+/** Those of a request without a body. */
+export const noParameters: Parameters = { get: () => undefined, all: () => [] };
+
 /** Bytes. */
 const longestBody = 65_536;
 const mostParameters = 100;

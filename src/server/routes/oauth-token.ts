@@ -1,8 +1,9 @@
 /** `POST /oauth/token`: an API key becomes an access token (RFC 6749 section 4.4, RFC 7523 section 2.2, RFC 8693). */
 import type { Exchange, IssuedToken, TokenRequest } from '../../issuer/exchange.ts';
+import { apiKeyType } from '../../issuer/introspect.ts';
 import type { Throttle } from '../../issuer/throttle.ts';
-import { BadCredential, OAuthError } from '../../protocol/errors.ts';
-import { readClientCredentials } from '../client-authentication.ts';
+import { OAuthError } from '../../protocol/errors.ts';
+import { readClientCredentials, slowDownFailures } from '../client-authentication.ts';
 import { type Parameters, readParameters } from '../parameters.ts';
 import type { AppMiddleware } from '../context.ts';
 
@@ -15,9 +16,7 @@ export function createTokenEndpoint(exchange: Exchange, throttle: Throttle): App
       ...readTokenRequest(ctx.req.headers.authorization, parameters),
       address: ctx.state.address,
     };
-    const issued = await slowDownFailures(exchange.issue(request), throttle, ctx.state.address, seconds => {
-      ctx.set('Retry-After', String(seconds));
-    });
+    const issued = await slowDownFailures(exchange.issue(request), throttle, ctx);
     ctx.state.clientId = issued.clientId;
     ctx.set('Cache-Control', 'no-store');
     ctx.type = 'application/json';
@@ -80,30 +79,8 @@ function subjectToken(authorization: string | undefined, parameters: Parameters)
   return { secret, clientId: client?.clientId ?? parameters.get('client_id'), door: 'subject_token' };
 }
 
-const apiKeyType = 'urn:keyturn:params:oauth:token-type:api-key';
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
 const issuedTypes: ReadonlySet<string> = new Set([accessTokenType, 'urn:ietf:params:oauth:token-type:jwt']);
-
-/** A valid key is always served, whatever its address has done: else one caller could shut out its neighbours. */
-async function slowDownFailures(
-  issuing: Promise<IssuedToken>,
-  throttle: Throttle,
-  address: string,
-  onWait: (seconds: number) => void,
-): Promise<IssuedToken> {
-  try {
-    return await issuing;
-  } catch (error) {
-    if (!(error instanceof BadCredential)) throw error;
-    const seconds = throttle.wait(address);
-    throttle.fail(address);
-    if (seconds === 0) throw error;
-    onWait(seconds);
-    throw new OAuthError('temporarily_unavailable', 'Too many failed attempts from this address.', {
-      status: 429,
-    });
-  }
-}
 
 function answer(issued: IssuedToken, door: TokenRequest['door']): Record<string, string | number> {
   return {
