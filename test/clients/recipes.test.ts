@@ -1,6 +1,7 @@
 /** The recipes of docs/clients.md for the shell and for Node, run as they stand there. */
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -19,13 +20,17 @@ const recipes = readRecipes(await readFile(path.join(root, 'docs/clients.md'), '
 
 let service: TestService;
 let sitecoreService: TestService;
+const directories: string[] = [];
 
 beforeAll(async () => {
   service = await startService();
   sitecoreService = await startService({ env: { KEYTURN_AUDIENCE: sitecore } });
 });
 
-afterAll(() => Promise.all([service.stop(), sitecoreService.stop()]));
+afterAll(async () => {
+  await Promise.all([service.stop(), sitecoreService.stop()]);
+  await Promise.all(directories.map(directory => rm(directory, { recursive: true, force: true })));
+});
 
 describe.concurrent('the recipe for', () => {
   it.each(recipes.filter(({ language }) => language === 'js'))(
@@ -53,6 +58,7 @@ describe.concurrent('the recipe for', () => {
 
 /** What the page tells its reader to have. */
 async function surroundings(title: string): Promise<Record<string, string>> {
+  if (title.endsWith('with a key pair')) return keyPairSurroundings(title);
   if (title !== 'Sitecore Content SDK')
     return { KEYTURN_URL: service.url, KEYTURN_API_KEY: service.sampleKey };
   const { apiKey } = await sitecoreService.createKey({
@@ -63,6 +69,19 @@ async function surroundings(title: string): Promise<Record<string, string>> {
     },
   });
   return { KEYTURN_URL: sitecoreService.url, KEYTURN_API_KEY: apiKey };
+}
+
+/** The pair is made as the page says, in a directory of its own. */
+async function keyPairSurroundings(title: string): Promise<Record<string, string>> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'keyturn-'));
+  directories.push(directory);
+  const making = recipes.find(recipe => recipe.title === title && recipe.language === 'sh')?.code ?? '';
+  await run('bash', ['-e'], `cd ${directory}\n${making}`, {});
+  const file = path.join(directory, 'private.jwk');
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  const publicJwk: unknown = JSON.parse(await readFile(path.join(directory, 'public.jwk'), 'utf8'));
+  const { key } = await service.createKey({ publicJwk });
+  return { KEYTURN_URL: service.url, KEYTURN_CLIENT_ID: key.id, KEYTURN_PRIVATE_JWK: file };
 }
 
 /** Runs what it is given on stdin, in the checkout, where the libraries are. */
