@@ -15,6 +15,8 @@ export interface AppState extends GuardState {
   clientId?: string;
   /** The key that authenticated as itself, without a token. */
   self?: string;
+  /** Milliseconds that an upstream took to answer. */
+  upstreamMs?: number;
   /** Why it was refused. */
   code?: ProblemCode | OAuthErrorCode;
 }

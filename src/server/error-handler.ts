@@ -21,7 +21,8 @@ export function createErrorHandler(logger: Logger): Middleware<AppState> {
       await next();
     } catch (error) {
       const known = translate(error, oauthPaths.has(ctx.path));
-      if (known.status >= 500) report(logger, ctx, error);
+      if (isOfUpstream(known)) warn(logger, ctx, known);
+      else if (known.status >= 500) report(logger, ctx, error);
       if (known instanceof OAuthError) answerOAuth(ctx, known);
       else answerProblem(ctx, known);
     }
@@ -56,6 +57,15 @@ function report(logger: Logger, ctx: Context, error: unknown): void {
     { requestId: ctx.state.requestId, err: error },
     error instanceof StoreUnavailable ? 'the store is away' : 'request failed',
   );
+}
+
+/** Somebody else's fault, though the answer is ours. */
+function isOfUpstream({ code }: OAuthError | Problem): boolean {
+  return code === 'upstream_unreachable' || code === 'upstream_timeout';
+}
+
+function warn(logger: Logger, ctx: Context, { cause }: Error): void {
+  logger.warn({ requestId: ctx.state.requestId, err: cause }, 'an upstream failed');
 }
 
 function answerOAuth(ctx: Context, error: OAuthError): void {

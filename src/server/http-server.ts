@@ -1,6 +1,8 @@
 /** The listening socket: its time limits, and an end that lets what is in flight finish. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { limitBody } from './body-deadline.ts';
+import { answerUpgrades, HandshakeMessage } from './upgrades.ts';
 
 export interface HttpServer {
   readonly port: number;
@@ -23,7 +25,11 @@ export async function listen(
 ): Promise<HttpServer> {
   const waiting: Parameters<Answer>[] = [];
   let answer: Answer = (...request) => waiting.push(request);
-  const server = createServer(limits, (req, res) => void answer(req, res));
+  const server = createServer({ ...limits, IncomingMessage: HandshakeMessage }, (req, res) => {
+    limitBody(req, res, longestBody);
+    void answer(req, res);
+  });
+  const cutUpgraded = answerUpgrades(server, (req, res) => void answer(req, res));
   // No field may be dropped unseen: the front door counts them, and refuses.
   server.maxHeadersCount = 0;
   await new Promise<void>((resolve, reject) => {
@@ -40,20 +46,32 @@ export async function listen(
     await close(server, 0);
     throw error;
   }
-  return { port: actualPort, close: grace => close(server, grace) };
+  return {
+    port: actualPort,
+    close(grace) {
+      // A WebSocket has no end of its own to wait for.
+      cutUpgraded();
+      return close(server, grace);
+    },
+  };
 }
 
 /** Milliseconds and bytes. A slow sender is cut off soon: Node's own limits are minutes. */
+const longestBody = 15_000;
 const limits = {
   headersTimeout: 10_000,
-  requestTimeout: 15_000,
+  // See body-deadline.ts.
+  requestTimeout: 0,
   keepAliveTimeout: 65_000,
   connectionsCheckingInterval: 1000,
   maxHeaderSize: 16_384,
   noDelay: true,
 };
 
-function close(server: Server, grace: number): Promise<void> {
+function close(
+  server: Pick<Server, 'close' | 'closeIdleConnections' | 'closeAllConnections'>,
+  grace: number,
+): Promise<void> {
   return new Promise(resolve => {
     const sweep = setInterval(() => server.closeIdleConnections(), 50);
     const cut = setTimeout(() => server.closeAllConnections(), grace);

@@ -1,5 +1,6 @@
 /** One JSON line a request. It names keys by their id and never holds a secret: those are cut out of the address. */
 import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
 import type { Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { problems, oauthErrors, type OAuthErrorCode, type ProblemCode } from '../protocol/errors.ts';
@@ -14,8 +15,13 @@ export function createRequestLog(logger: Logger, addressOf: ClientAddress): Midd
     try {
       await next();
     } finally {
-      if (logger.isLevelEnabled('info'))
-        logger.info(describe(ctx.state, ctx, performance.now() - startedAt), 'request');
+      const write = () => {
+        if (logger.isLevelEnabled('info'))
+          logger.info(describe(ctx.state, ctx, performance.now() - startedAt), 'request');
+      };
+      // An answer that streams is told of when it is through.
+      if (ctx.body instanceof Readable) ctx.res.once('close', write);
+      else write();
     }
   };
 }
@@ -39,9 +45,16 @@ interface Answered {
   readonly method: string;
   readonly url: string;
   readonly status: number;
+  readonly body: unknown;
+  readonly res: { readonly writableFinished: boolean };
 }
 
-function describe(state: AppState, { method, url, status }: Answered, milliseconds: number): object {
+function describe(
+  state: AppState,
+  { method, url, status, body, res }: Answered,
+  milliseconds: number,
+): object {
+  const isCut = body instanceof Readable && !res.writableFinished;
   const { access } = state;
   const decision = state.decision ?? access;
   const code = state.code ?? (decision?.allowed === false ? decision.code : undefined);
@@ -50,11 +63,17 @@ function describe(state: AppState, { method, url, status }: Answered, millisecon
     method,
     url: redactUrl(url),
     status,
-    ms: Math.round(milliseconds * 100) / 100,
+    ms: hundredths(milliseconds),
+    ...(state.upstreamMs !== undefined && { upstreamMs: hundredths(state.upstreamMs) }),
+    ...(isCut && { cut: true }),
     address: state.address,
     clientId: state.clientId ?? access?.token?.clientId ?? state.decision?.token?.claims.client_id,
     ...(code !== undefined && { code, reason: reasonOf(code) }),
   };
+}
+
+function hundredths(milliseconds: number): number {
+  return Math.round(milliseconds * 100) / 100;
 }
 
 function reasonOf(code: ProblemCode | OAuthErrorCode): string {
