@@ -1,5 +1,5 @@
 /** A deployment under test: its instances, a client that records, and the end of it all. */
-import { afterEach, expect } from 'vitest';
+import { afterAll, afterEach, expect } from 'vitest';
 import { serveCli } from '../support/built-cli.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { createHistory, findViolations } from '../support/history.ts';
@@ -17,25 +17,31 @@ export const bound = 1;
 /** Milliseconds that a revoking call may take at most while an instance is away; the rest is for a busy machine. */
 export const longestRevocation = bound * 1000 + 1000 + 1500;
 
-const ending: (() => Promise<unknown> | void)[] = [];
+type Deed = () => Promise<unknown> | void;
+/** Where what is begun is noted, to be ended later. */
+export type Later = (deed: Deed) => void;
 
-/** Does this after the test, latest first. */
-export function afterwards(deed: () => Promise<unknown> | void): void {
-  ending.push(deed);
+const [endings, lastEndings]: [Deed[], Deed[]] = [[], []];
+/** After the test, latest first. */
+export const afterwards: Later = deed => void endings.push(deed);
+/** After all tests of the file, latest first. */
+export const atTheEnd: Later = deed => void lastEndings.push(deed);
+
+async function end(deeds: Deed[]): Promise<void> {
+  for (const deed of deeds.splice(0).toReversed()) await deed();
 }
 
-afterEach(async () => {
-  for (const deed of ending.splice(0).toReversed()) await deed();
-}, 60_000);
+afterEach(() => end(endings), 60_000);
+afterAll(() => end(lastEndings), 60_000);
 
-/** On a Redis that is empty. After the test its whole history is checked. */
-export async function deploy(redisUrl: string, settings: Record<string, string> = {}): Promise<Deployment> {
-  const env = { ...sharedSettings(redisUrl, bound), ...settings };
+/** On a Redis that is empty. In the end its whole history is checked. */
+export async function deploy(redisUrl: string, later: Later = afterwards): Promise<Deployment> {
+  const env = sharedSettings(redisUrl, bound);
   const owner = await initialiseDeployment(env);
   const history = createHistory();
   const client = createRecordedClient(history, owner);
   const instances: Instance[] = [];
-  afterwards(async () => {
+  later(async () => {
     client.close();
     await Promise.all(instances.map(instance => instance.kill()));
     expect(findViolations(history)).toEqual([]);
@@ -51,10 +57,14 @@ export async function deploy(redisUrl: string, settings: Record<string, string> 
   };
 }
 
-/** Between callers and a port of this machine, until the test ends. */
-export async function proxyTo(port: number, random?: () => number): Promise<FaultProxy> {
+/** Between callers and a port of this machine. */
+export async function proxyTo(
+  port: number,
+  later: Later = afterwards,
+  random?: () => number,
+): Promise<FaultProxy> {
   const proxy = await startFaultProxy(port, random);
-  afterwards(() => proxy.close());
+  later(() => proxy.close());
   return proxy;
 }
 

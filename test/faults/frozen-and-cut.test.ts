@@ -2,14 +2,14 @@
  * An instance that is frozen, or cut off from Redis in each way that a network knows: a revoking call returns within the
  * bound and a second, the instance lets nothing in that was revoked, and comes back by itself.
  */
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { FaultProxy } from '../support/fault-proxy.ts';
 import { recoveryTime } from '../support/history.ts';
 import type { Instance } from '../support/instances.ts';
 import type { RecordedClient } from '../support/recorded-client.ts';
 import { startRedis, until } from '../support/redis-servers.ts';
 import { startLoad } from './load.ts';
-import { afterwards, bound, deploy, longestRevocation, proxyTo, through } from './deployments.ts';
+import { atTheEnd, bound, deploy, longestRevocation, proxyTo, through } from './deployments.ts';
 
 /** Milliseconds: two seconds, and as much again for a busy machine. */
 const longestRecovery = 4000;
@@ -19,14 +19,18 @@ let near: Instance;
 let far: Instance;
 let proxy: FaultProxy;
 
-beforeEach(async () => {
+beforeAll(async () => {
   const redis = await startRedis();
-  afterwards(() => redis.stop());
-  const deployment = await deploy(redis.url);
+  atTheEnd(() => redis.stop());
+  const deployment = await deploy(redis.url, atTheEnd);
   client = deployment.client;
-  proxy = await proxyTo(redis.port);
+  proxy = await proxyTo(redis.port, atTheEnd);
   [near, far] = await Promise.all([deployment.start('near'), deployment.start('far', through(proxy))]);
 }, 60_000);
+afterEach(async () => {
+  far.thaw();
+  await proxy.heal();
+});
 
 test('frozen: what waited in its socket finds it refusing until it has caught up', async () => {
   const key = await client.createKey(near);
