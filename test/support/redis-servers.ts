@@ -44,27 +44,36 @@ export async function startRedis(settings: readonly string[] = []): Promise<Redi
 
 const dataSettings = ['save ""', 'appendonly yes', 'appendfsync no'];
 
-/** Three masters that share the slots. */
-export async function startRedisCluster(): Promise<RedisGroup> {
-  const nodes = await Promise.all([0, 1, 2].map(startClusterNode));
-  const ports = nodes.map(({ node }) => node.port);
+/** Three masters that share the slots; with `replicas`, each has one. The nodes are the masters, then their replicas. */
+export async function startRedisCluster({ replicas = false } = {}): Promise<RedisGroup> {
+  const masters = await Promise.all([0, 1, 2].map(startClusterNode));
+  const followers = replicas ? await Promise.all([0, 1, 2].map(startClusterNode)) : [];
+  const nodes = [...masters, ...followers];
   for (const [i, { node }] of nodes.entries()) {
     await node.call('cluster', 'set-config-epoch', i + 1);
-    await node.call('cluster', 'addslotsrange', ...(slotRanges[i] ?? []));
+    if (i < 3) await node.call('cluster', 'addslotsrange', ...(slotRanges[i] ?? []));
   }
   for (const { node, busPort } of nodes.slice(1)) {
     await nodes[0]?.node.call('cluster', 'meet', '127.0.0.1', node.port, busPort);
   }
-  await until('the cluster is whole', async () => {
-    const infos = await Promise.all(
-      nodes.map(async ({ node }) => String(await node.call('cluster', 'info'))),
-    );
-    return infos.every(info => /cluster_state:ok/.test(info) && /cluster_known_nodes:3/.test(info));
+  await until('the cluster is whole', () => allSay(nodes, `cluster_known_nodes:${nodes.length}`));
+  for (const [i, { node }] of followers.entries()) {
+    const id = String(await masters[i]?.node.call('cluster', 'myid'));
+    await until('it may follow', () => node.call('cluster', 'replicate', id).then(Boolean, () => false));
+  }
+  await until('all follow', async () => {
+    const infos = await Promise.all(masters.map(({ node }) => node.call('info', 'replication')));
+    return !replicas || infos.every(info => /^slave0:.*state=online/m.test(String(info)));
   });
   return group(
-    `redis+cluster://${ports.map(port => `127.0.0.1:${port}`).join(',')}`,
+    `redis+cluster://${masters.map(({ node }) => `127.0.0.1:${node.port}`).join(',')}`,
     nodes.map(({ node }) => node),
   );
+}
+
+async function allSay(nodes: readonly { node: RedisServer }[], what: string): Promise<boolean> {
+  const infos = await Promise.all(nodes.map(async ({ node }) => String(await node.call('cluster', 'info'))));
+  return infos.every(info => info.includes('cluster_state:ok') && info.includes(what));
 }
 
 const slotRanges = [
@@ -80,41 +89,46 @@ async function startClusterNode() {
 }
 
 export interface SentinelOptions {
-  /** Lines of redis.conf, for master and replica. */
+  readonly replicas?: number;
+  /** Lines of redis.conf, for master and replicas. */
   readonly settings?: readonly string[];
-  /** The port by which the replica and the sentinels reach the master: a proxy's, perhaps. */
+  /** The port by which everybody reaches the master: a proxy's, perhaps. */
   readonly reachMaster?: (port: number) => Promise<number>;
+  /** The port by which the replicas alone reach it. */
+  readonly replicateThrough?: (port: number) => Promise<number>;
   /** Milliseconds without an answer after which a sentinel holds a node for dead. */
   readonly downAfter?: number;
 }
 
-/** A master with a replica, and `sentinels` that watch them. The nodes are the master, the replica, the sentinels. */
+/** A master with replicas, and `sentinels` that watch them. The nodes are the master, the replicas, the sentinels. */
 export async function startRedisSentinel(sentinels = 1, options: SentinelOptions = {}): Promise<RedisGroup> {
-  const { settings = [], reachMaster = async port => port, downAfter = 1000 } = options;
+  const { settings = [], replicas = 1, reachMaster = async port => port } = options;
   const master = await startRedis(settings);
-  const masterPort = await reachMaster(master.port);
-  const replication = [`replicaof 127.0.0.1 ${masterPort}`, 'repl-diskless-sync-delay 0'];
-  const replica = await startRedis([...settings, ...replication]);
-  const quorum = Math.floor(sentinels / 2) + 1;
+  const port = await reachMaster(master.port);
+  const source = await (options.replicateThrough?.(port) ?? port);
+  const replication = [...settings, `replicaof 127.0.0.1 ${source}`, 'repl-diskless-sync-delay 0'];
+  const followers = await Promise.all(Array.from({ length: replicas }, () => startRedis(replication)));
   const watchers = await Promise.all(
-    Array.from({ length: sentinels }, () => startSentinel(masterPort, quorum, downAfter)),
+    Array.from({ length: sentinels }, () => startSentinel(port, sentinels, options)),
   );
   await until('the sentinels know everybody', async () => {
     const known = await Promise.all(watchers.map(knownTo));
-    return known.every(([replicas, others]) => replicas === '1' && others === String(sentinels - 1));
+    return known.every(([slaves, others]) => slaves === String(replicas) && others === String(sentinels - 1));
   });
-  await until('the replica follows', async () => {
-    return /master_link_status:up/.test(String(await replica.call('info', 'replication')));
+  await until('the replicas follow', async () => {
+    const infos = await Promise.all(followers.map(follower => follower.call('info', 'replication')));
+    return infos.every(info => /master_link_status:up/.test(String(info)));
   });
   const hosts = watchers.map(({ port }) => `127.0.0.1:${port}`).join(',');
-  return group(`redis+sentinel://${hosts}/main`, [master, replica, ...watchers]);
+  return group(`redis+sentinel://${hosts}/main`, [master, ...followers, ...watchers]);
 }
 
-async function startSentinel(masterPort: number, quorum: number, downAfter: number): Promise<RedisServer> {
+async function startSentinel(port: number, all: number, options: SentinelOptions): Promise<RedisServer> {
   const settings = [
-    `sentinel monitor main 127.0.0.1 ${masterPort} ${quorum}`,
-    `sentinel down-after-milliseconds main ${downAfter}`,
-    'sentinel failover-timeout main 3000',
+    `sentinel monitor main 127.0.0.1 ${port} ${Math.floor(all / 2) + 1}`,
+    `sentinel down-after-milliseconds main ${options.downAfter ?? 1000}`,
+    // After that time a sentinel leads replicas past a proxy to the master itself.
+    `sentinel failover-timeout main ${options.replicateThrough === undefined ? 3000 : 60_000}`,
   ];
   return startOn(await freePort(), settings, ['--sentinel']);
 }
