@@ -6,6 +6,7 @@ import { createTokenVerifier } from './access/verify-token.ts';
 import type { LoadedSettings } from './config/load.ts';
 import { resolveIssuer, type Settings } from './config/settings.ts';
 import { createCollections } from './gateway/collections.ts';
+import { createReverseProxy } from './gateway/reverse-proxy.ts';
 import { type Account, presentAccount } from './issuer/account.ts';
 import { type Accounts, createAccounts } from './issuer/accounts.ts';
 import { type ApiKeys, createApiKeys } from './issuer/api-keys.ts';
@@ -16,6 +17,7 @@ import { confirmDeployment } from './issuer/deployment.ts';
 import { createDoorKeys } from './issuer/door-keys.ts';
 import { createExchange } from './issuer/exchange.ts';
 import { awaitDeployment, follow } from './issuer/follow.ts';
+import { createForwardTokens } from './issuer/forward-token.ts';
 import { type Foundation, openDeployment } from './issuer/foundation.ts';
 import { createIdempotency } from './issuer/idempotency.ts';
 import { createFirstOwner, type Initialised, prepareDeployment } from './issuer/initialise.ts';
@@ -36,6 +38,7 @@ import { createSigningKeyChanges } from './issuer/signing-key-changes.ts';
 import { presentRing } from './issuer/signing-key-view.ts';
 import { openSigningKeys, type SigningKeys } from './issuer/signing-keys.ts';
 import { createThrottle } from './issuer/throttle.ts';
+import { createTokenForms } from './issuer/token-forms.ts';
 import { createWholeTokenCheck } from './issuer/whole-token.ts';
 import { createApp } from './server/app.ts';
 import { listen } from './server/http-server.ts';
@@ -319,6 +322,8 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     maxStaleness,
     clock,
   });
+  const proxy = createReverseProxy({ controllers: catalogue.controllers.values(), ending: options.ending });
+  options.stop.addEventListener('abort', () => proxy.close(), { once: true });
   return createApp({
     issuer,
     audience,
@@ -369,6 +374,14 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     }),
     revoker: createRevoker({ authenticator, apiKeys, verifier, revocationLog, audit, clock }),
     collections: createCollections({ store, clock, baseUrl: issuer }),
+    proxy,
+    upstreamTimeout: settings.upstreamTimeout,
+    forwardTokens: createForwardTokens({
+      issuer,
+      forms: createTokenForms(catalogue, settings.signingAlg),
+      signer: alg => signingKeys.signer(alg),
+      clock,
+    }),
     throttle: createThrottle({ limit: 12_000, window: 60, now: clock }),
     readiness: () => findObstacle(store, epoch, revocations.age() / 1000, settings.maxStaleness, signingKeys),
   });

@@ -44,12 +44,15 @@ export interface ReverseProxyOptions {
   readonly callerPatience?: number;
   /** Milliseconds for which nothing need move in an event stream or a WebSocket. */
   readonly streamPatience?: number;
+  /** Says that event streams, which have no end of their own, are to end now. */
+  readonly ending?: AbortSignal;
 }
 
 export function createReverseProxy({
   controllers,
   callerPatience = 15_000,
   streamPatience = 3_600_000,
+  ending,
 }: ReverseProxyOptions): ReverseProxy {
   const checkPath = createPathCheck(controllers);
   const targets = new Map<string, UpstreamTarget>();
@@ -70,12 +73,8 @@ export function createReverseProxy({
       const head = headOf(req, call, target);
       const startedAt = performance.now();
       const patience = { caller: callerPatience, upstream: call.timeout * 1000, stream: streamPatience };
-      const response = await sendPatiently(target, head, {
-        req,
-        res,
-        patience,
-        mayContinue: call.mayContinue,
-      });
+      const sending = { req, res, patience, ending, mayContinue: call.mayContinue };
+      const response = await sendPatiently(target, head, sending);
       return forwardedAnswer(response, head.method, performance.now() - startedAt);
     },
     async upgrade(req, socket, head, call) {

@@ -25,6 +25,7 @@ export interface Sending {
   /** Milliseconds. */
   readonly patience: { readonly caller: number; readonly upstream: number; readonly stream: number };
   readonly mayContinue: (() => boolean) | undefined;
+  readonly ending: AbortSignal | undefined;
 }
 
 /**
@@ -96,7 +97,7 @@ function send(req: IncomingMessage, outgoing: ClientRequest): void {
 
 function watch(
   outgoing: ClientRequest,
-  { req, res, patience, mayContinue }: Sending,
+  { req, res, patience, mayContinue, ending }: Sending,
   fail: (problem: Problem) => void,
 ): () => void {
   let isStream = false;
@@ -111,7 +112,12 @@ function watch(
   };
   const moved = (end: End) => bytesThrough(end === 'caller' ? req.socket : outgoing.socket);
   return watchProgress(
-    { awaits, moved, mayContinue, patience: end => (isStream ? patience.stream : patience[end]) },
+    {
+      awaits,
+      moved,
+      patience: end => (isStream ? patience.stream : patience[end]),
+      mayContinue: () => !(isStream && ending?.aborted === true) && (mayContinue?.() ?? true),
+    },
     reason => {
       // Whoever reads the answer learns of it by the answer breaking off.
       if (hasAnswered) outgoing.destroy();

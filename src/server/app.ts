@@ -5,8 +5,10 @@ import type { Logger } from 'pino';
 import type { DoorGuard } from '../access/doors.ts';
 import type { Guard } from '../access/guard.ts';
 import type { Collections } from '../gateway/collections.ts';
+import type { ReverseProxy } from '../gateway/reverse-proxy.ts';
 import type { AssertionAuthenticator } from '../issuer/authenticate-assertion.ts';
 import type { Exchange } from '../issuer/exchange.ts';
+import type { ForwardTokens } from '../issuer/forward-token.ts';
 import type { Introspector } from '../issuer/introspect.ts';
 import type { KeyGuard } from '../issuer/key-guard.ts';
 import type { RevocationFeed } from '../issuer/revocation-feed.ts';
@@ -30,12 +32,14 @@ import { createRevocationEvents } from './routes/oauth-revocations.ts';
 import { createRevocationEndpoint } from './routes/oauth-revoke.ts';
 import { createTokenEndpoint } from './routes/oauth-token.ts';
 import { addResourceRoutes } from './routes/resources.ts';
+import { createUpstreamRoute } from './routes/upstream.ts';
 import {
   createJwks,
   createResourceMetadata,
   createServerMetadata,
   type DiscoveryOptions,
 } from './routes/well-known.ts';
+import { createUpstreamAccess } from './upstream-access.ts';
 
 export interface AppServices extends AdminServices, DiscoveryOptions {
   readonly trustedProxies: readonly string[];
@@ -48,6 +52,10 @@ export interface AppServices extends AdminServices, DiscoveryOptions {
   readonly introspector: Introspector;
   readonly revocationFeed: RevocationFeed;
   readonly collections: Collections;
+  readonly proxy: ReverseProxy;
+  /** Seconds, for controllers that name none. */
+  readonly upstreamTimeout: number;
+  readonly forwardTokens: ForwardTokens;
   readonly logger: Logger;
   /** Resolves with what keeps the service from working, if anything does. */
   readonly readiness: () => Promise<string | undefined>;
@@ -110,6 +118,11 @@ function createRoutes(services: AppServices): Router<AppState> {
     table,
     guarded: createDoorGuardMiddleware({ ...services, resourceMetadata }),
     collections: services.collections,
+    upstream: createUpstreamRoute({
+      ...services,
+      isProxyTrusted: createProxyTrust(services.trustedProxies),
+      accessOf: createUpstreamAccess(services),
+    }),
     cors,
   });
   return router;
@@ -117,7 +130,11 @@ function createRoutes(services: AppServices): Router<AppState> {
 
 /** A caller who hangs up, or whose bytes are no HTTP, is no fault of ours. */
 function isOfConnection(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /^(?:HPE_|ECONNRESET$|EPIPE$)/.test(String(error.code));
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    /^(?:HPE_|ECONNRESET$|EPIPE$|ERR_STREAM_PREMATURE_CLOSE$)/.test(String(error.code))
+  );
 }
 
 const securityHeaders: Middleware = (ctx, next) => {

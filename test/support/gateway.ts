@@ -19,7 +19,7 @@ import { createFrontDoor } from '../../src/server/front-door.ts';
 import { listen } from '../../src/server/http-server.ts';
 import { createLogger } from '../../src/server/logger.ts';
 import { createRequestLog } from '../../src/server/request-log.ts';
-import { answerFromUpstream } from '../../src/server/routes/upstream.ts';
+import { createUpstreamRoute } from '../../src/server/routes/upstream.ts';
 
 export interface TestGateway {
   readonly url: string;
@@ -67,7 +67,7 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
   app.use(createErrorHandler(logger));
   app.use(createFrontDoor());
   const router = new Router<AppState>({ sensitive: true, strict: true });
-  const answer = answerFromUpstream(controller, {
+  const answer = createUpstreamRoute({
     proxy,
     upstreamTimeout: timeout,
     isProxyTrusted: createProxyTrust(trustedProxies),
@@ -78,7 +78,7 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
       ...(options.editQuery && { editQuery: options.editQuery }),
       ...(options.mayContinue && { mayContinue: options.mayContinue }),
     }),
-  });
+  })(controller);
   for (const route of routes) router.register(route.path, [...route.methods], answer);
   app.use(router.routes());
   const callback = app.callback();

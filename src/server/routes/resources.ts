@@ -6,6 +6,7 @@ import {
   type Controller,
   METHODS,
   type Route,
+  type UpstreamController,
 } from '../../config/catalogue.ts';
 import type { Collections } from '../../gateway/collections.ts';
 import { Problem } from '../../protocol/errors.ts';
@@ -19,6 +20,8 @@ export interface ResourceOptions {
   readonly table: ResourceTable;
   readonly guarded: (demand: RouteDemand) => AppMiddleware;
   readonly collections: Collections;
+  /** What answers in an upstream's name. */
+  readonly upstream: (controller: UpstreamController) => AppMiddleware;
   readonly cors: Cors;
 }
 
@@ -53,16 +56,10 @@ function refuseMethod(methods: readonly string[]): AppMiddleware {
   };
 }
 
-function answerOf(controller: Controller, route: Route, { collections }: ResourceOptions): AppMiddleware {
-  if (controller.collection === undefined || route.collection === undefined) {
-    return () => {
-      throw new Problem(
-        'not_implemented',
-        'This controller is answered by an upstream, which this version does not do.',
-      );
-    };
-  }
-  return answerFromCollection(controller, route, collections);
+function answerOf(controller: Controller, route: Route, options: ResourceOptions): AppMiddleware {
+  if (controller.collection === undefined) return options.upstream(controller);
+  if (route.collection === undefined) throw new Error('a route without a collection');
+  return answerFromCollection(controller, route, options.collections);
 }
 
 /** Bytes: templates hold whole pages. */

@@ -22,19 +22,23 @@ export interface UpstreamRouteOptions {
   readonly accessOf: (ctx: AppContext, controller: UpstreamController) => Promise<UpstreamAccess>;
 }
 
-/** Behind a guard: it sends on whatever it is asked. */
-export function answerFromUpstream(
-  controller: UpstreamController,
-  options: UpstreamRouteOptions,
-): AppMiddleware {
-  const { upstream, name, timeout = options.upstreamTimeout } = controller;
-  return async ctx => {
-    const access = await options.accessOf(ctx, controller);
-    const client = { address: ctx.state.address, isProxyTrusted: options.isProxyTrusted(ctx.req) };
-    const answer = await ask(ctx, options.proxy, { ...access, upstream, timeout, controller: name, client });
-    if (answer === undefined) return;
-    ctx.state.upstreamMs = answer.ms;
-    handOver(ctx, answer);
+/** Makes what answers for a controller, behind a guard: it sends on whatever it is asked. */
+export function createUpstreamRoute({
+  proxy,
+  upstreamTimeout,
+  isProxyTrusted,
+  accessOf,
+}: UpstreamRouteOptions) {
+  return (controller: UpstreamController): AppMiddleware => {
+    const { upstream, name, timeout = upstreamTimeout } = controller;
+    return async ctx => {
+      const access = await accessOf(ctx, controller);
+      const client = { address: ctx.state.address, isProxyTrusted: isProxyTrusted(ctx.req) };
+      const answer = await ask(ctx, proxy, { ...access, upstream, timeout, controller: name, client });
+      if (answer === undefined) return;
+      ctx.state.upstreamMs = answer.ms;
+      handOver(ctx, answer);
+    };
   };
 }
 
