@@ -8,6 +8,10 @@ export interface TokenRequestOptions {
   /** Space-separated; absent: all that the key has. */
   readonly scope?: string | undefined;
   readonly audience?: string | undefined;
+  /** Separated by semicolons; absent or empty: all that the key has. */
+  readonly controllers?: string | undefined;
+  /** As `controllers`. */
+  readonly origins?: string | undefined;
   readonly fetch?: typeof globalThis.fetch;
 }
 
@@ -37,10 +41,10 @@ export class TokenRefused extends Error {
  * @throws {TypeError} where it cannot be reached, as `fetch` does
  */
 export async function requestToken(options: TokenRequestOptions): Promise<TokenAnswer> {
-  const { issuer, apiKey, scope, audience, fetch = globalThis.fetch } = options;
+  const { issuer, apiKey, scope, audience, controllers, origins, fetch = globalThis.fetch } = options;
   const form = new URLSearchParams({ grant_type: 'client_credentials', client_secret: apiKey });
-  if (scope !== undefined) form.set('scope', scope);
-  if (audience !== undefined) form.set('audience', audience);
+  for (const [name, value] of Object.entries({ scope, audience, controllers, origins }))
+    if (value !== undefined) form.set(name, value);
   const response = await fetch(`${issuer}/oauth/token`, {
     method: 'POST',
     redirect: 'manual',

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { exportJWK } from 'jose';
+import { decodeJwt, exportJWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeKeyPair } from '../support/key-pairs.ts';
 import { startService, type TestService } from '../support/service.ts';
@@ -56,6 +56,29 @@ describe('keyturn token', () => {
       tokenType: 'Bearer',
       expiresIn: 900,
       scope,
+    });
+  });
+
+  it('narrows the token to fewer controllers and origins', async () => {
+    const { apiKey } = await service.createKey({
+      feature: 'multiple-resources',
+      corsOrigins: ['https://one.example', 'https://two.example'],
+    });
+    const lists = [
+      '--controllers',
+      'Personalize.Flows; Personalize.Templates',
+      '--origins',
+      'https://two.example',
+    ];
+    const said = await asHolderOf(apiKey, 'token', lists);
+    expect(decodeJwt(said.stdout.trim())).toMatchObject({
+      allowed_controllers: ['Personalize.Flows', 'Personalize.Templates'],
+      allowed_origins: ['https://two.example'],
+    });
+    expect(await asHolderOf(apiKey, 'token', '--controllers', '')).toMatchObject({ code: 2, stdout: '' });
+    expect(await asHolderOf(apiKey, 'token', '--controllers', 'Other')).toMatchObject({
+      code: 1,
+      stdout: '',
     });
   });
 
