@@ -17,7 +17,7 @@ declare module 'autocannon' {
     readonly non2xx: number;
     readonly '2xx': number;
     /** Milliseconds. */
-    readonly latency: { readonly p50: number; readonly p99: number };
+    readonly latency: { readonly p50: number; readonly p99: number; readonly max: number };
   }
 
   export default function autocannon(options: Options): Promise<Result>;

@@ -12,12 +12,27 @@ import type { Target } from './subjects.ts';
 /** Its log goes where the process's standard output goes, a line a request, as in service. */
 const logger = createLogger('info');
 
-export async function serveEmbedded(): Promise<{ issuer: string; apiKey: string }> {
+export async function serveEmbedded(): Promise<{ issuer: string; apiKey: string; ownerKey: string }> {
   const directory = mkdtempSync(path.join(tmpdir(), 'keyturn-bench-'));
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   const loaded = loadSettings({ KEYTURN_PORT: '0', KEYTURN_DATA_DIR: directory });
   const { issuer, welcome } = await openService(loaded, { logger });
-  return { issuer, apiKey: welcome?.sampleKey ?? '' };
+  return { issuer, apiKey: welcome?.sampleKey ?? '', ownerKey: welcome?.ownerKey ?? '' };
+}
+
+/** The `Authorization` of a new resource server, by its key. */
+export async function createResourceServer({
+  issuer,
+  ownerKey,
+}: {
+  issuer: string;
+  ownerKey: string;
+}): Promise<string> {
+  const made = await call(`${issuer}/admin/keys`, await tokenFor(issuer, ownerKey), {
+    name: 'Resource server',
+    feature: 'resource-server',
+  });
+  return `Basic ${Buffer.from(`:${String(made['apiKey'])}`).toString('base64')}`;
 }
 
 export async function serveOverRedis(redisUrl: string): Promise<{ issuer: string; apiKey: string }> {

@@ -135,7 +135,7 @@ export function createRevocationFeed(options: RevocationFeedOptions): Revocation
     if (heartbeat.id !== id) heartbeat = { id, bytes: writeHeartbeat(id) };
     reader.beat(heartbeat.bytes);
   };
-  const rounds = createRounds({ period: 1000, slices: 50, monotonic, visit });
+  const rounds = createRounds({ period: 1000, slices: 200, monotonic, visit });
 
   return {
     onRevocation(entry, revocation) {

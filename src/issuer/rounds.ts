@@ -16,6 +16,7 @@ export interface RoundsOptions<T> {
 }
 
 export function createRounds<T>({ period, slices, monotonic, visit }: RoundsOptions<T>): Rounds<T> {
+  const mostAtOnce = Math.ceil(slices / 50);
   const slots = Array.from({ length: slices }, () => new Set<T>());
   let size = 0;
   let next = 0;
@@ -24,8 +25,9 @@ export function createRounds<T>({ period, slices, monotonic, visit }: RoundsOpti
 
   const visitDue = (): void => {
     const due = sliceAt(monotonic());
-    // Whoever was held up for longer than a round makes one round, and not all that were missed.
-    for (visited = Math.max(visited, due - slices); visited < due;) {
+    // Whoever was held up for longer than a round makes one round, and not all that were missed; and not in one go.
+    visited = Math.max(visited, due - slices);
+    for (const last = Math.min(due, visited + mostAtOnce); visited < last;) {
       visited += 1;
       for (const item of slots[visited % slices]!) visit(item);
     }

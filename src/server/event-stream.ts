@@ -102,8 +102,12 @@ function createStream(res: ServerResponse, mayStay: () => boolean): EventStream 
     },
     check() {
       if (!mayStay()) return end();
+      if (res.writableLength === 0) {
+        stalled = 0;
+        return;
+      }
       const now = countLeft();
-      stalled = res.writableLength === 0 || now !== left ? 0 : stalled + 1;
+      stalled = now === left ? stalled + 1 : 0;
       left = now;
       if (stalled >= patience) end();
     },
