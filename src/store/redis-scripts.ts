@@ -72,9 +72,19 @@ local id = ms .. '-' .. string.format('%.0f', sequence)
 return redis.call('XADD', KEYS[1], 'MINID', '~', before, id, 'v', ARGV[2])
 `);
 
-/** log, readers; from, limit, reader, note → entries. One step, so that a note never says more than was to be read. */
+/**
+ * log, readers; from, limit, reader, note → entries. One step, so that a note never says more than was to be read.
+ *
+ * A master that was replaced refuses all writes, and must not be read from: hence the one that changes nothing. One whose
+ * memory is full refuses the note alone: a reader that is known goes on with its older one, and is waited for all the same.
+ */
 export const readAsReader = script(`
-redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])
+redis.call('HDEL', KEYS[2], '')
+local noted = redis.pcall('HSET', KEYS[2], ARGV[3], ARGV[4])
+if type(noted) == 'table' and noted.err then
+  local isFull = string.find(noted.err, 'OOM', 1, true)
+  if not isFull or redis.call('HEXISTS', KEYS[2], ARGV[3]) == 0 then return noted end
+end
 return redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])
 `);
 
