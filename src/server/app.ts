@@ -25,7 +25,7 @@ import { createCallerCheck } from './introspecting-caller.ts';
 import { createRequestLog } from './request-log.ts';
 import { createResourceTable } from './resource-table.ts';
 import { type AdminServices, addAdminRoutes } from './routes/admin.ts';
-import { addAuthVerifyRoutes } from './routes/auth-verify.ts';
+import { addAuthVerifyRoutes, answerForNginx } from './routes/auth-verify.ts';
 import { createReadyz, livez } from './routes/health.ts';
 import { createIntrospectionEndpoint } from './routes/oauth-introspect.ts';
 import { createRevocationEvents } from './routes/oauth-revocations.ts';
@@ -68,6 +68,7 @@ export function createApp(services: AppServices): Koa<AppState> {
   });
   app.use(createRequestLog(services.logger, createClientAddress(services.trustedProxies)));
   app.use(securityHeaders);
+  app.use(answerForNginx);
   app.use(createErrorHandler(services.logger));
   app.use(createFrontDoor());
   const router = createRoutes(services);
@@ -112,7 +113,6 @@ function createRoutes(services: AppServices): Router<AppState> {
     cors,
     resourceMetadata,
     isTrustedProxy: createProxyTrust(services.trustedProxies),
-    onFault: error => services.logger.error({ err: error }, 'a forwarded request could not be decided on'),
   });
   addResourceRoutes(router, {
     table,

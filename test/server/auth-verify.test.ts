@@ -136,6 +136,18 @@ describeOnEachStore('/auth/verify', store => {
     expect(answer?.status).toBe(400);
   });
 
+  test.each([
+    ['a credential that stands twice', 'sc_apikey: a\r\nsc_apikey: b'],
+    ['more fields than may be', Array.from({ length: 120 }, (_, place) => `x-${place}: 1`).join('\r\n')],
+  ])('answers nginx with 403 where the front door refuses: %s', async (_, fields) => {
+    const answer = await sendRaw(
+      service.port,
+      `GET /auth/verify/nginx HTTP/1.1\r\nHost: x\r\nX-Original-Method: GET\r\nX-Original-Uri: ${layout}\r\n${fields}\r\n\r\n`,
+    );
+    expect(answer?.status).toBe(403);
+    expect(answer?.body).toBe('');
+  });
+
   test('answers nginx with 204, 401 and 403 alone', async () => {
     const statuses = async (...cases: [string, string, Record<string, string>][]) => {
       const answers = await Promise.all(

@@ -3,6 +3,7 @@
  * request itself would be here.
  */
 import type Router from '@koa/router';
+import type { Middleware } from 'koa';
 import {
   describeForwarded,
   type ForwardedRequest,
@@ -20,14 +21,12 @@ export interface AuthVerifyOptions extends DoorGuardMiddlewareOptions {
   readonly cors: Cors;
   /** Whether the peer may speak for others. */
   readonly isTrustedProxy: (request: AppContext['req']) => boolean;
-  /** Told of what went wrong where the answer cannot say it. */
-  readonly onFault: (error: unknown) => void;
 }
 
 export function addAuthVerifyRoutes(router: Router<AppState>, options: AuthVerifyOptions): void {
   const verify = createVerify(ctx => readForwardedRequest(ctx.req.headers), options);
   router.all('/auth/verify', verify);
-  router.all('/auth/verify/nginx', answerForNginx(verify, options));
+  router.all(nginxPath, verify);
   // Envoy asks with the method of the request itself, and puts its path behind ours.
   router.all(
     envoyPath,
@@ -35,6 +34,7 @@ export function addAuthVerifyRoutes(router: Router<AppState>, options: AuthVerif
   );
 }
 
+const nginxPath = '/auth/verify/nginx';
 const envoyPath = /^\/auth\/verify\/envoy(?=\/)/;
 
 function createVerify(
@@ -59,18 +59,14 @@ function createVerify(
   };
 }
 
-/** nginx makes a 500 of everything but 2xx, 401 and 403: whatever is neither is a refusal, faults too. */
-function answerForNginx(verify: AppMiddleware, { onFault }: AuthVerifyOptions): AppMiddleware {
-  return async (ctx, next) => {
-    try {
-      await verify(ctx, next);
-    } catch (error) {
-      if (!(error instanceof Problem)) onFault(error);
-      ctx.state.code = error instanceof Problem ? error.code : 'internal_error';
-      ctx.status = 403;
-    }
-    const status = ctx.status === 200 ? 204 : ctx.status === 401 ? 401 : 403;
-    ctx.body = null;
-    ctx.status = status;
-  };
-}
+/**
+ * nginx makes a 500 of everything but 2xx, 401 and 403: whatever is neither is a refusal. It stands outside the routes, for
+ * faults and the front door's answers to become one too.
+ */
+export const answerForNginx: Middleware = async (ctx, next) => {
+  await next();
+  if (ctx.path !== nginxPath) return;
+  const status = ctx.status === 200 ? 204 : ctx.status === 401 ? 401 : 403;
+  ctx.body = null;
+  ctx.status = status;
+};
