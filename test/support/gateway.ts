@@ -133,7 +133,8 @@ export async function startUpstream(listener?: RequestListener): Promise<TestUps
     res.end(JSON.stringify(asked.at(-1)));
   };
   const receive = async (req: IncomingMessage, res: ServerResponse) => {
-    const body = await readAll(req);
+    const body = await readWhole(req);
+    if (body === undefined) return;
     const { method = '', url = '', rawHeaders, headers } = req;
     asked.push({ method, url, rawHeaders, headers, body });
     answer(req, res);
@@ -181,12 +182,13 @@ async function started(
   return { url: `http://127.0.0.1:${port}`, port, close };
 }
 
-async function readAll(req: IncomingMessage): Promise<string> {
+/** Undefined where it breaks off. */
+async function readWhole(req: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   try {
     for await (const chunk of req) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks).toString('latin1');
   } catch {
-    // It broke off: what has come is remembered.
+    return undefined;
   }
-  return Buffer.concat(chunks).toString('latin1');
 }
