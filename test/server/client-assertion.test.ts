@@ -217,7 +217,16 @@ describeOnEachStore('a client assertion', store => {
       const namedId = await keyOf(named);
       const disabled = await keyOf(pair, { draft: true });
       const assertions: Record<string, string> = {
-        'of an unknown key': await signAssertion(stranger, claimsFor(randomUUID())),
+        ...Object.fromEntries(
+          await Promise.all(
+            ['ES256', 'EdDSA', 'Ed25519', 'RS256', 'PS256', 'ES512'].map(
+              async (alg): Promise<[string, string]> => [
+                `of an unknown key, by ${alg}`,
+                await signAssertion(await makeKeyPair(alg), claimsFor(randomUUID())),
+              ],
+            ),
+          ),
+        ),
         "of somebody else's signature": await signAssertion(stranger, claimsFor(id)),
         'of a draft': await signAssertion(stranger, claimsFor(disabled)),
         'of a key without a public key': await signAssertion(stranger, claimsFor(withSecret.key.id)),
