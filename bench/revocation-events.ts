@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { openEvents } from '../test/support/event-reader.ts';
@@ -40,7 +41,16 @@ async function measure(): Promise<void> {
     await measureLatency(served);
     const rows: string[][] = [];
     for (const count of options.listeners) rows.push(await measureListeners(server, served, Number(count)));
-    const header = ['listeners', 'token requests/s', 'p50 ms', 'p99 ms', 'max ms', 'RSS MB', 'kB a listener'];
+    const header = [
+      'listeners',
+      'CPU ms/s at rest',
+      'token requests/s',
+      'p50 ms',
+      'p99 ms',
+      'max ms',
+      'RSS MB',
+      'kB a listener',
+    ];
     say(markdownTable([header, ...rows]));
   } finally {
     server.disconnect();
@@ -79,9 +89,11 @@ async function measureLatency({ issuer, apiKey, authorization }: Served): Promis
 }
 
 async function measureListeners(server: ChildProcess, served: Served, count: number): Promise<string[]> {
-  const before = await residentMemory(server);
+  const before = await askForUse(server);
   const listeners = count === 0 ? undefined : (await start('listen', JSON.stringify(served), `${count}`))[0];
-  const after = await residentMemory(server);
+  const after = await askForUse(server);
+  await delay(restSeconds * 1000);
+  const rested = await askForUse(server);
   const target = {
     url: `${served.issuer}/oauth/token`,
     method: 'POST',
@@ -89,18 +101,23 @@ async function measureListeners(server: ChildProcess, served: Served, count: num
   } as const;
   const result = await autocannon({ ...target, connections: 64, duration: Number(options.seconds) });
   if (listeners !== undefined) {
-    const [heartbeats] = (await Promise.all([once(listeners, 'message'), listeners.send('count')]))[0] as [
-      number,
-    ];
-    process.stderr.write(`${count} listeners heard ${heartbeats} bytes\n`);
     listeners.disconnect();
     await once(listeners, 'exit');
   }
   if (result.non2xx > 0 || result.errors > 0) throw new Error('a token request was refused');
   const { p50, p99, max } = result.latency;
-  const each = count === 0 ? '' : (((after - before) / count) * 1000).toFixed(1);
-  const figures = [result['2xx'] / result.duration, p50, p99, max, after].map(value => value.toFixed(0));
-  return [String(count), ...figures, each];
+  const each = count === 0 ? '' : (((after.rss - before.rss) / count) * 1000).toFixed(1);
+  const atRest = (rested.cpu - after.cpu) / restSeconds;
+  const figures = [atRest, result['2xx'] / result.duration, p50, p99, max, after.rss];
+  return [String(count), ...figures.map(value => value.toFixed(0)), each];
+}
+
+const restSeconds = 5;
+
+/** What the process has used: megabytes, and milliseconds of CPU. */
+interface Use {
+  readonly rss: number;
+  readonly cpu: number;
 }
 
 async function serve(): Promise<void> {
@@ -108,30 +125,24 @@ async function serve(): Promise<void> {
   const authorization = await createResourceServer(served);
   process.on('message', () => {
     globalThis.gc?.();
-    process.send?.(process.memoryUsage().rss / 1e6);
+    const { user, system } = process.cpuUsage();
+    process.send?.({ rss: process.memoryUsage().rss / 1e6, cpu: (user + system) / 1000 } satisfies Use);
   });
   process.once('disconnect', () => process.exit());
   process.send?.({ issuer: served.issuer, apiKey: served.apiKey, authorization } satisfies Served);
 }
 
-/** Listens so many times over, and only counts what it hears. */
+/** Listens so many times over, and does nothing with what it hears. */
 async function listen(text: string, count: string): Promise<void> {
   const { issuer, authorization } = JSON.parse(text) as Served;
   const request = `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n\r\n`;
-  let heard = 0;
-  for (let open = 0; open < Number(count); open += 100) {
-    await Promise.all(
-      Array.from({ length: 100 }, async () => {
-        const socket = connect({ port: Number(new URL(issuer).port), host: '127.0.0.1' });
-        socket.on('data', chunk => {
-          heard += chunk.length;
-        });
-        socket.write(request);
-        await once(socket, 'data');
-      }),
-    );
-  }
-  process.on('message', () => process.send?.(heard));
+  const open = async () => {
+    const socket = connect({ port: Number(new URL(issuer).port), host: '127.0.0.1' });
+    socket.on('data', () => undefined).write(request);
+    await once(socket, 'data');
+  };
+  for (let opened = 0; opened < Number(count); opened += 100)
+    await Promise.all(Array.from({ length: 100 }, open));
   process.once('disconnect', () => process.exit());
   process.send?.('listening');
 }
@@ -143,11 +154,11 @@ async function start<T>(...args: string[]): Promise<[ChildProcess, T]> {
   return [child, answer];
 }
 
-async function residentMemory(child: ChildProcess): Promise<number> {
+async function askForUse(child: ChildProcess): Promise<Use> {
   const answered = once(child, 'message');
-  child.send('memory');
-  const [megabytes] = (await answered) as [number];
-  return megabytes;
+  child.send('use');
+  const [use] = (await answered) as [Use];
+  return use;
 }
 
 async function tokenFor(issuer: string, apiKey: string): Promise<string> {
