@@ -20,6 +20,14 @@ export async function fetchAudience(url: string): Promise<string> {
   return readText(url, '/.well-known/oauth-protected-resource', 'resource');
 }
 
+/** The algorithm that the server signs with where an audience asks for no other. */
+export async function fetchSigningAlg(url: string): Promise<unknown> {
+  const path = '/.well-known/openid-configuration';
+  const { id_token_signing_alg_values_supported: algs } = await fetchDocument(url, path);
+  if (!Array.isArray(algs)) throw notOurs(path, 200);
+  return algs[0];
+}
+
 export async function fetchVerificationKeys(url: string): Promise<ReadonlyMap<string, VerificationKey>> {
   const path = '/.well-known/jwks.json';
   const { keys } = await fetchDocument(url, path);

@@ -31,6 +31,13 @@ export function printJson(terminal: Terminal, value: unknown): void {
   print(terminal, JSON.stringify(value, undefined, 2));
 }
 
+/** All of stdin. */
+export async function readInput({ stdin }: Terminal): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stdin ?? []) parts.push(part);
+  return Buffer.concat(parts).toString();
+}
+
 /** One thing that the admin API shows: a line for each of its members. */
 export function printRecord(
   terminal: Terminal,

@@ -2,6 +2,7 @@
  * What an owner does to the signing keys: rotate them, bring one, declare one bad. No instance ever meets a token of a key
  * that it has not heard of: a key that is to sign sooner than the news of it is sure to have spread waits for that.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Problem } from '../protocol/errors.ts';
 import type { SigningAlgorithm } from '../protocol/token-header.ts';
 import type { Clock } from '../store/store.ts';
@@ -153,9 +154,19 @@ export function createSigningKeyChanges(options: SigningKeyChangesOptions): Sign
     const { changed } = await signingKeys.edit(ring =>
       isLast(ring) ? addKey(ring, made, clock() + instanceLead) : ring,
     );
-    if (changed) await revocationLog.announceRing();
+    if (!changed) return;
+    await revocationLog.announceRing();
+    // An instance that lives has heard of it in a moment. One that does not, or a store that cannot tell, is no reason to
+    // let the bad key live on: the revocation itself says whether it is in force everywhere.
+    await Promise.race([
+      revocationLog.settle().catch(() => undefined),
+      delay(patience, undefined, { ref: false }),
+    ]);
   }
 }
+
+/** Milliseconds. */
+const patience = 1000;
 
 function hasKey({ keys }: Ring, { kid }: SigningKeyRecord): boolean {
   return keys.some(key => key.kid === kid);

@@ -634,26 +634,6 @@ describe('accounts', () => {
   });
 });
 
-describe('signing-keys', () => {
-  it('list shows the ring, without private keys', async () => {
-    expect(await show('signing-keys list')).toMatchInlineSnapshot(`
-      "$ keyturn signing-keys list
-      <kid>	ES256	active	<time>"
-    `);
-    expect(await show('signing-keys list --json')).toMatchInlineSnapshot(`
-      "$ keyturn signing-keys list --json
-      [
-        {
-          "kid": "<kid>",
-          "alg": "ES256",
-          "state": "active",
-          "createdAt": "<time>"
-        }
-      ]"
-    `);
-  });
-});
-
 describe('token and check', () => {
   let token: string;
 

@@ -36,6 +36,26 @@ describeOnEmbeddedStore('discovery', store => {
         expect(response.headers.get('set-cookie')).toBeNull();
       }
     });
+    test('is sent once to those who keep it', async () => {
+      const etag = (await fetch(service.url + path)).headers.get('etag') ?? '';
+      expect(etag).toMatch(/^"[\w-]{43}"$/);
+      for (const [match, status] of [
+        [etag, 304],
+        [`W/${etag}`, 304],
+        [`"other", ${etag}`, 304],
+        ['*', 304],
+        ['"other"', 200],
+      ] as const) {
+        const response = await fetch(service.url + path, { headers: { 'if-none-match': match } });
+        expect([match, response.status]).toEqual([match, status]);
+        expect(response.headers.get('etag')).toBe(etag);
+        expect(response.headers.get('cache-control')).toBe('public, max-age=300');
+        expect(response.headers.get('access-control-allow-origin')).toBe('*');
+        expect(await response.text()).toHaveLength(
+          status === 304 ? 0 : Number(response.headers.get('content-length')),
+        );
+      }
+    });
     test('answers HEAD as GET, and no other method', async () => {
       const head = await fetch(service.url + path, { method: 'HEAD' });
       expect(head.status).toBe(200);

@@ -14,14 +14,14 @@ export interface StolenKey {
   readonly privateKey: KeyObject;
 }
 
-/** The key that the service signs with, as a thief with the master key would get it. */
-export async function stealSigningKey(place: StorePlace): Promise<StolenKey> {
+/** The newest key that the service signs with, of one algorithm or of any, as a thief with the master key would get it. */
+export async function stealSigningKey(place: StorePlace, wanted?: string): Promise<StolenKey> {
   const { dataDir, redisUrl } = place;
   const store = await openStore({ redisUrl, dataDir, clock: Date.now, onWarning: () => undefined });
   try {
     const vault = createVault(await readSecrets(place));
     const ring = await createRecords(store, vault).get<Ring>('signing-keys');
-    const key = ring?.value.keys.at(-1);
+    const key = ring?.value.keys.findLast(({ alg }) => wanted === undefined || alg === wanted);
     if (key === undefined) throw new Error('the store holds no signing key');
     const { kid, alg } = key;
     const privateJwk = JSON.parse(vault.unseal(key.sealed, `signing key ${alg} ${kid}`)) as JsonWebKey;

@@ -18,6 +18,7 @@ describe.each<[string, (redis: RedisServer) => Promise<void>, (redis: RedisServe
   let dataDir: string;
   let token: string;
   let revoked: string;
+  let etag: string;
 
   beforeAll(async () => {
     redis = await startRedis();
@@ -26,6 +27,7 @@ describe.each<[string, (redis: RedisServer) => Promise<void>, (redis: RedisServe
     token = await service.token(service.sampleKey);
     revoked = await service.token(service.sampleKey);
     await send('/oauth/revoke', { method: 'POST', body: new URLSearchParams({ token: revoked }) });
+    etag = (await send('/.well-known/jwks.json')).headers.get('etag') ?? '';
     await begin(redis);
     await until('the revocation state is too old', isStale, 20_000);
   }, 60_000);
@@ -55,6 +57,14 @@ describe.each<[string, (redis: RedisServer) => Promise<void>, (redis: RedisServe
     expect(response.headers.get('www-authenticate')).toBeNull();
     expect(await response.json()).toMatchObject({ code: 'revocation_state_stale' });
   }, 30_000);
+  test('the keys are published from memory, with the tag that they had', async () => {
+    const response = await send('/.well-known/jwks.json');
+    expect(response.status).toBe(200);
+    expect(((await response.json()) as { keys: object[] }).keys.length).toBe(1);
+    expect(response.headers.get('etag')).toBe(etag);
+    const known = await send('/.well-known/jwks.json', { headers: { 'if-none-match': etag } });
+    expect(known.status).toBe(304);
+  });
   test('what can be told is told: no token, a bad token, a revoked one', async () => {
     expect((await send('/v2/connections')).status).toBe(401);
     expect(await use('x.y.z')).toBe(401);

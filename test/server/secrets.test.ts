@@ -1,5 +1,5 @@
 /** Secrets are shown once, to whom they belong, and stand nowhere else: not in the log, not in the store, not in an answer. */
-import { createHash, createPrivateKey } from 'node:crypto';
+import { createHash, createPrivateKey, generateKeyPairSync, type JsonWebKey } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -13,6 +13,8 @@ describeOnEachStore('a session', store => {
   let place: StorePlace;
   let service: TestService;
   let stolen: StolenKey;
+  /** A signing key that its owner brought. */
+  let brought: JsonWebKey;
   /** What was said, by name: key strings, tokens, what only the service knows. */
   const secrets = new Map<string, string>();
   const answers: string[] = [];
@@ -25,6 +27,7 @@ describeOnEachStore('a session', store => {
     const { peppers, masterKey } = await readSecrets(place);
     secrets.set('the pepper', peppers[0]!);
     secrets.set('the master key', masterKey);
+    secrets.set('the private part of the key that was brought', brought.d!);
   }, 30_000);
 
   const tell = async (path: string, init: RequestInit = {}) => {
@@ -53,6 +56,12 @@ describeOnEachStore('a session', store => {
     secrets.set('a token', await service.token(created.apiKey));
     secrets.set('a revoked token', await service.token(created.apiKey));
     secrets.set('a token of a revoked key', await service.token(revoked.apiKey));
+    brought = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
+    await bringKey({ jwk: { ...brought, kid: 'brought' } }, 201);
+    await bringKey({ jwk: { ...brought, y: brought.x } }, 422);
+    await bringKey(brought, 422);
+    await bringKey({ jwk: brought.d }, 422);
+    await bringKey(`{"jwk": ${JSON.stringify(brought).slice(0, -1)}`, 400);
     secrets.set("the owner's token", await service.token(service.ownerKey));
     await tell('/oauth/revoke', form({ token: secrets.get('a revoked token')! }));
     await tell('/oauth/revoke', form({ token: revoked.apiKey }));
@@ -92,6 +101,21 @@ describeOnEachStore('a session', store => {
         body: `{"a":"${secret.slice(0, 20)}`,
       });
     }
+  }
+
+  async function bringKey(body: object | string, status: number): Promise<void> {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    const response = await fetch(`${service.url}/admin/signing-keys`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${await service.token(service.ownerKey)}`,
+        'content-type': 'application/json',
+        'idempotency-key': `bring ${text.length}`.replaceAll(' ', '-'),
+      },
+      body: text,
+    });
+    answers.push(await response.text());
+    expect(response.status).toBe(status);
   }
 
   /** The part of each that nobody may see. Of a token the signature, for its claims are no secret. */
@@ -141,12 +165,15 @@ describeOnEachStore('a session', store => {
       }
     }
   });
-  test('leaves no private key in the store, but sealed', async () => {
+  test.each<[string, () => JsonWebKey]>([
+    ['of its own', () => stolen.privateJwk],
+    ['that was brought', () => brought],
+  ])('leaves no private key %s in the store, but sealed', async (_, privateJwk) => {
     const kept = await readEverything(place);
-    const key = createPrivateKey({ key: stolen.privateJwk, format: 'jwk' });
-    const d = Buffer.from(stolen.privateJwk.d!, 'base64url');
+    const key = createPrivateKey({ key: privateJwk(), format: 'jwk' });
+    const d = Buffer.from(privateJwk().d!, 'base64url');
     for (const [form, bytes] of [
-      ['its member of the JWK', Buffer.from(stolen.privateJwk.d!)],
+      ['its member of the JWK', Buffer.from(privateJwk().d!)],
       ['its bytes', d],
       ['its bytes in hex', Buffer.from(d.toString('hex'))],
       ['its bytes in base64', Buffer.from(d.toString('base64'))],
@@ -158,7 +185,7 @@ describeOnEachStore('a session', store => {
     ] as [string, Buffer][]) {
       expect(kept.includes(bytes), form).toBe(false);
     }
-    expect(kept.includes(Buffer.from(stolen.kid))).toBe(true);
+    for (const kid of [stolen.kid, 'brought']) expect(kept.includes(Buffer.from(kid))).toBe(true);
   });
 
   test('answers with a secret to whom it was made for alone', () => {

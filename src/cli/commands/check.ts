@@ -9,7 +9,7 @@ import { problems } from '../../protocol/errors.ts';
 import { fetchAudience, fetchIssuer, fetchVerificationKeys } from '../discovery.ts';
 import { CommandFailed } from '../exit-codes.ts';
 import { withJson } from '../options.ts';
-import { type OutputOptions, print, printJson, type Terminal } from '../terminal.ts';
+import { type OutputOptions, print, printJson, readInput, type Terminal } from '../terminal.ts';
 
 export function addCheckCommand(program: Command, terminal: Terminal): void {
   withJson(program.command('check').argument('<token>', 'an access token, or - to read it from stdin'))
@@ -30,22 +30,12 @@ interface CheckOptions extends OutputOptions {
 
 async function check(terminal: Terminal, text: string, options: CheckOptions): Promise<void> {
   const { url } = loadClientSettings(terminal.env);
-  const token = text === '-' ? await readInput(terminal) : text;
+  const token = text === '-' ? (await readInput(terminal)).trim() : text;
   const decision = await decide(url, token, options, terminal.clock ?? Date.now);
   const verdict = describeDecision(decision);
   if (options.json === true) printJson(terminal, verdict);
   else for (const [name, value] of Object.entries(verdict)) print(terminal, `${name}: ${String(value)}`);
   if (!decision.allowed) throw new CommandFailed('');
-}
-
-async function readInput({ stdin = nothing() }: Terminal): Promise<string> {
-  const parts: Uint8Array[] = [];
-  for await (const part of stdin) parts.push(part);
-  return Buffer.concat(parts).toString().trim();
-}
-
-async function* nothing(): AsyncGenerator<never> {
-  // Ends at once.
 }
 
 async function decide(
@@ -65,6 +55,8 @@ async function decide(
       findKey: kid => keys.get(kid),
       now,
       longestLife: longestTokenLife,
+      // The server signs tokens of the type JWT for such audiences alone as want them.
+      plainAudiences: new Set(audience === undefined ? [] : [audience]),
     }),
     revocations: { isRevoked: () => false, age: () => 0 },
     now,

@@ -69,14 +69,19 @@ function publish(describe: () => { readonly body: string; readonly etag: string 
     ctx.set('Cache-Control', 'public, max-age=300');
     const { body, etag } = describe();
     ctx.set('ETag', etag);
-    ctx.status = 200;
-    if (ctx.fresh) {
+    if (isKnown(etag, ctx.req.headers['if-none-match'])) {
       ctx.status = 304;
       return;
     }
     ctx.type = 'application/json';
     ctx.body = body;
   };
+}
+
+/** RFC 9110 section 13.1.2, whatever caches on the way are told: `fetch` says no-cache beside every such condition. */
+function isKnown(etag: string, ifNoneMatch: string | undefined): boolean {
+  const tags = new Set((ifNoneMatch ?? '').split(',').map(tag => tag.trim().replace(/^W\//, '')));
+  return tags.has(etag) || tags.has('*');
 }
 
 function scopesOf({ features }: Catalogue): string[] {
