@@ -264,7 +264,19 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
   const confirm = () => confirmDeployment(store, epoch);
   const audit = createAudit(records, clock, confirm);
   const isConfirmed = () => revocations.age() < lately;
-  const authenticator = createKeyAuthenticator({ apiKeys, vault, clock, confirm, isConfirmed });
+  // A master that was replaced may go on answering, and know nothing of what has ended since.
+  const confirmCurrent = async () => {
+    await confirm();
+    if (revocations.age() > settings.maxStaleness * 1000)
+      throw new StoreUnavailable('the store has not been heard of for too long to know what has ended');
+  };
+  const authenticator = createKeyAuthenticator({
+    apiKeys,
+    vault,
+    clock,
+    confirm: confirmCurrent,
+    isConfirmed,
+  });
   const assertions = createAssertionAuthenticator({
     issuer,
     apiKeys,
@@ -272,7 +284,7 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     revocations,
     usage,
     clock,
-    confirm,
+    confirm: confirmCurrent,
     isConfirmed,
   });
   const onRenewalFailed = (error: unknown) =>
