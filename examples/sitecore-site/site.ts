@@ -32,7 +32,7 @@ const routes: readonly Route[] = [
   ['GET', /^\/sitecore\/api\/jss\/dictionary\/([^/]+)\/([^/]+)$/, showDictionary],
   ['POST', /^\/sitecore\/api\/jss\/track\/event$/, takeEvents],
   ['GET', /^\/sitecore\/api\/ssc\/aggregate\/content\/Items$/, listItems],
-  ['POST', /^\/api\/[^/]+$/, ({ body }) => answerGraphql(body)],
+  ['POST', /^\/(?:sitecore\/api\/graph\/edge|api\/[^/]+)$/, ({ body }) => answerGraphql(body)],
   ['', /^/, showNothing],
 ];
 
