@@ -1,7 +1,7 @@
 /** The four doorways of the check: how a case is sent to each, and how its answer is read. */
 import { type RawAnswer, requestText, sendRaw } from '../support/raw-http.ts';
 import type { Echo } from './echo-server.ts';
-import type { Field, ProxyCase } from './proxy-cases.ts';
+import type { Field, ProxyCase } from './proxy-case.ts';
 
 export const doorways = ['keyturn', 'verify', 'nginx', 'caddy'] as const;
 export type DoorwayName = (typeof doorways)[number];

@@ -17,16 +17,19 @@ export interface EchoServer {
 }
 
 export async function startEchoServer(): Promise<EchoServer> {
-  const server = createServer(async (req, res) => {
+  const server = createServer((req, res) => {
     let body = '';
-    for await (const chunk of req) body += String(chunk);
-    const { method = '', url = '', rawHeaders } = req;
-    // As careless as such a server may be: open to every page and every cache.
-    res.setHeader('Access-Control-Allow-Origin', '*');
-    res.setHeader('Cache-Control', 'public, max-age=600');
-    res.setHeader('Content-Type', 'application/json');
-    res.setHeader('X-Reached', 'yes');
-    res.end(JSON.stringify({ method, url, rawHeaders, body } satisfies Echo));
+    req.setEncoding('utf8');
+    req.on('data', (chunk: string) => (body += chunk));
+    req.on('end', () => {
+      const { method = '', url = '', rawHeaders } = req;
+      // As careless as such a server may be: open to every page and every cache.
+      res.setHeader('Access-Control-Allow-Origin', '*');
+      res.setHeader('Cache-Control', 'public, max-age=600');
+      res.setHeader('Content-Type', 'application/json');
+      res.setHeader('X-Reached', 'yes');
+      res.end(JSON.stringify({ method, url, rawHeaders, body } satisfies Echo));
+    });
   });
   server.on('upgrade', (_, socket) => {
     socket.end(

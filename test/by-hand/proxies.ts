@@ -6,7 +6,8 @@ import { startService } from '../support/service.ts';
 import { type DoorwayName, doorways, type Ports, sendThrough } from './doorways.ts';
 import { startEchoServer } from './echo-server.ts';
 import { createCallers } from './proxy-callers.ts';
-import { listCases, type ProxyCase } from './proxy-cases.ts';
+import type { ProxyCase } from './proxy-case.ts';
+import { listCases } from './proxy-cases.ts';
 import { findFaults, type Outcomes } from './proxy-findings.ts';
 import { findMissing, startCaddy, startNginx } from './proxy-processes.ts';
 

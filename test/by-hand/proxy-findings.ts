@@ -1,7 +1,8 @@
 /** What is wrong with the outcomes of one case: decisions that differ, and what a guarded server should not have seen. */
 import { doorways, type DoorwayName, type Outcome } from './doorways.ts';
 import type { Echo } from './echo-server.ts';
-import { type ProxyCase, spoofed } from './proxy-cases.ts';
+import type { ProxyCase } from './proxy-case.ts';
+import { spoofed } from './proxy-trick-cases.ts';
 
 export type Outcomes = Readonly<Partial<Record<DoorwayName, Outcome>>>;
 
