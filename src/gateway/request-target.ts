@@ -30,7 +30,7 @@ export function forwardedTarget(
 }
 
 /** What stays, stays byte for byte. A `;` divides too, for some servers take it so. */
-export function cutParameters(query: string, names: readonly string[]): string {
+function cutParameters(query: string, names: readonly string[]): string {
   const parts = query.split(/([&;])/);
   const kept: string[] = [];
   for (let place = 0; place < parts.length; place += 2) {

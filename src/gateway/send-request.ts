@@ -32,7 +32,7 @@ export interface Sending {
  * Resolves with the answer, of which the head alone has come.
  *
  * @throws {UpstreamFailure}
- * @throws {Problem} `upstream_timeout`, `request_timeout`
+ * @throws {Problem} `upstream_timeout`, `request_timeout`, `malformed_request` where the caller is gone
  */
 export function sendRequest(outgoing: ClientRequest, sending: Sending): Promise<IncomingMessage> {
   const { req, res } = sending;
@@ -49,7 +49,7 @@ export function sendRequest(outgoing: ClientRequest, sending: Sending): Promise<
     const onClose = () => {
       stopWatch();
       if (res.writableFinished) return cutLateUpload(req, sending.patience.caller);
-      fail(new Error('the caller has hung up'));
+      fail(new Problem('malformed_request', 'The caller has hung up.'));
     };
     res.once('close', onClose);
     listen(outgoing, resolve, fail);

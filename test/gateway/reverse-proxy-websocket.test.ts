@@ -128,7 +128,8 @@ describe('a WebSocket', () => {
     const before = heard().length;
     socket.write(Buffer.alloc(5_000_000, 'x'));
     await waitFor(() => heard().length >= before + 10_000_000);
-    expect(heard().slice(before)).toMatch(/^x{10000000}$/);
+    expect(heard().slice(before).replaceAll('x', '')).toBe('');
+    expect(heard()).toHaveLength(before + 10_000_000);
   });
   test.each(['caller', 'upstream'] as const)('ends for both when the %s ends it', async end => {
     let upstreamSocket: Socket | undefined;
