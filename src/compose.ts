@@ -5,6 +5,8 @@ import { createGuard } from './access/guard.ts';
 import { createTokenVerifier } from './access/verify-token.ts';
 import type { LoadedSettings } from './config/load.ts';
 import { resolveIssuer, type Settings } from './config/settings.ts';
+import { createForwardAuth } from './gateway/forward-auth.ts';
+import { createUpstreamAccess } from './gateway/upstream-access.ts';
 import { createCollections } from './gateway/collections.ts';
 import { createReverseProxy } from './gateway/reverse-proxy.ts';
 import { type Account, presentAccount } from './issuer/account.ts';
@@ -336,6 +338,19 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
   });
   const proxy = createReverseProxy({ controllers: catalogue.controllers.values(), ending: options.ending });
   options.stop.addEventListener('abort', () => proxy.close(), { once: true });
+  const doorGuard = createDoorGuard({
+    guard,
+    keys: doorKeys,
+    issuer,
+    revocations,
+    maxStaleness: settings.maxStaleness,
+  });
+  const forwardTokens = createForwardTokens({
+    issuer,
+    forms: createTokenForms(catalogue, settings.signingAlg),
+    signer: alg => signingKeys.signer(alg),
+    clock,
+  });
   return createApp({
     issuer,
     audience,
@@ -361,13 +376,7 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     era: () => store.era(),
     pepperReport: () => reportPeppers(apiKeys, vault, clock),
     guard,
-    doorGuard: createDoorGuard({
-      guard,
-      keys: doorKeys,
-      issuer,
-      revocations,
-      maxStaleness: settings.maxStaleness,
-    }),
+    doorGuard,
     keyGuard,
     introspector: createIntrospector({ guard, keyGuard }),
     revocationFeed,
@@ -388,12 +397,8 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     collections: createCollections({ store, clock, baseUrl: issuer }),
     proxy,
     upstreamTimeout: settings.upstreamTimeout,
-    forwardTokens: createForwardTokens({
-      issuer,
-      forms: createTokenForms(catalogue, settings.signingAlg),
-      signer: alg => signingKeys.signer(alg),
-      clock,
-    }),
+    forwardAuth: createForwardAuth(),
+    upstreamAccess: createUpstreamAccess({ forwardTokens, doorGuard, catalogue, audience }),
     throttle: createThrottle({ limit: 12_000, window: 60, now: clock }),
     readiness: () => findObstacle(store, epoch, revocations.age() / 1000, settings.maxStaleness, signingKeys),
   });

@@ -2,7 +2,9 @@
  * The request that a proxy asks about, as its headers describe it (nginx `auth_request`, Traefik, Caddy, Envoy). What is
  * missing, contradicts itself or could be read in two ways is refused: the proxy might read it in the other.
  */
+import type { Caller } from '../access/doors.ts';
 import { Problem } from '../protocol/errors.ts';
+import { describeCaller, identityFields } from './identity-fields.ts';
 
 export interface ForwardedRequest {
   /** Upper case; `HEAD` stays `HEAD`. */
@@ -12,6 +14,24 @@ export interface ForwardedRequest {
   readonly path: string;
   /** Without its question mark. */
   readonly search: string;
+}
+
+/** What a doorway for proxies has to know of them. */
+export interface ForwardAuth {
+  /** From the headers. @throws {Problem} `malformed_request` */
+  read(headers: Headers): ForwardedRequest;
+  /** From a method and an address that were told otherwise. @throws {Problem} `malformed_request` */
+  describe(method: string, url: string): ForwardedRequest;
+  /** What the proxy is told of a caller who may pass, as header fields. */
+  identify(caller: Caller, controller: string): Readonly<Record<string, string>>;
+}
+
+export function createForwardAuth(): ForwardAuth {
+  return {
+    read: readForwardedRequest,
+    describe: describeForwarded,
+    identify: (caller, controller) => identityFields(controller, describeCaller(caller)),
+  };
 }
 
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -28,8 +48,7 @@ export function readForwardedRequest(headers: Headers): ForwardedRequest {
   return describeForwarded(method, url);
 }
 
-/** From the two, wherever they stood. @throws {Problem} `malformed_request` */
-export function describeForwarded(method: string, url: string): ForwardedRequest {
+function describeForwarded(method: string, url: string): ForwardedRequest {
   if (!/^[A-Z]{3,7}$/.test(method)) throw refuse('The forwarded method is none.');
   const [path = '', ...query] = url.split('?');
   if (!targetShape.test(url) || url.length > longestUrl || /%(?![0-9a-f]{2})/i.test(url))

@@ -20,6 +20,12 @@ export interface UpstreamCall {
   readonly mayContinue?: () => boolean;
 }
 
+/** What follows from who calls. */
+export type UpstreamAccess = Pick<
+  UpstreamCall,
+  'caller' | 'authorization' | 'stripQuery' | 'editQuery' | 'mayContinue'
+>;
+
 /** Who calls, as the six `X-Keyturn-…` fields tell it. Empty where there is nothing. */
 export interface UpstreamCaller {
   readonly keyId: string;

@@ -5,10 +5,11 @@ import type { Logger } from 'pino';
 import type { DoorGuard } from '../access/doors.ts';
 import type { Guard } from '../access/guard.ts';
 import type { Collections } from '../gateway/collections.ts';
+import type { ForwardAuth } from '../gateway/forward-auth.ts';
 import type { ReverseProxy } from '../gateway/reverse-proxy.ts';
+import type { DescribeAccess } from '../gateway/upstream-access.ts';
 import type { AssertionAuthenticator } from '../issuer/authenticate-assertion.ts';
 import type { Exchange } from '../issuer/exchange.ts';
-import type { ForwardTokens } from '../issuer/forward-token.ts';
 import type { Introspector } from '../issuer/introspect.ts';
 import type { KeyGuard } from '../issuer/key-guard.ts';
 import type { RevocationFeed } from '../issuer/revocation-feed.ts';
@@ -39,7 +40,6 @@ import {
   createServerMetadata,
   type DiscoveryOptions,
 } from './routes/well-known.ts';
-import { createUpstreamAccess } from './upstream-access.ts';
 
 export interface AppServices extends AdminServices, DiscoveryOptions {
   readonly trustedProxies: readonly string[];
@@ -55,7 +55,8 @@ export interface AppServices extends AdminServices, DiscoveryOptions {
   readonly proxy: ReverseProxy;
   /** Seconds, for controllers that name none. */
   readonly upstreamTimeout: number;
-  readonly forwardTokens: ForwardTokens;
+  readonly upstreamAccess: DescribeAccess;
+  readonly forwardAuth: ForwardAuth;
   readonly logger: Logger;
   /** Resolves with what keeps the service from working, if anything does. */
   readonly readiness: () => Promise<string | undefined>;
@@ -121,7 +122,6 @@ function createRoutes(services: AppServices): Router<AppState> {
     upstream: createUpstreamRoute({
       ...services,
       isProxyTrusted: createProxyTrust(services.trustedProxies),
-      accessOf: createUpstreamAccess(services),
     }),
     cors,
   });

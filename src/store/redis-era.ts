@@ -2,11 +2,10 @@
  * Counts the times in which what Redis acknowledges stays together. Where a connection ends, or another node is master,
  * what had been acknowledged before may be gone: replication comes behind the answers.
  */
-import { Cluster } from 'ioredis';
-import type { RedisClient } from './redis-connect.ts';
+import { Cluster, type Redis } from 'ioredis';
 
 /** The number of the present era. To be called before the client connects. */
-export function countEras(client: RedisClient): () => number {
+export function countEras(client: Redis | Cluster): () => number {
   let era = 0;
   const next = () => {
     era += 1;

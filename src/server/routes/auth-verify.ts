@@ -4,12 +4,7 @@
  */
 import type Router from '@koa/router';
 import type { Middleware } from 'koa';
-import {
-  describeForwarded,
-  type ForwardedRequest,
-  readForwardedRequest,
-} from '../../gateway/forward-auth.ts';
-import { describeCaller, identityFields } from '../../gateway/identity-fields.ts';
+import type { ForwardAuth, ForwardedRequest } from '../../gateway/forward-auth.ts';
 import { Problem } from '../../protocol/errors.ts';
 import type { AppContext, AppMiddleware, AppState } from '../context.ts';
 import type { Cors } from '../cors.ts';
@@ -17,6 +12,7 @@ import { callerOf, type DoorGuardMiddlewareOptions, isLetIn } from '../door-guar
 import type { ResourceTable } from '../resource-table.ts';
 
 export interface AuthVerifyOptions extends DoorGuardMiddlewareOptions {
+  readonly forwardAuth: ForwardAuth;
   readonly table: ResourceTable;
   readonly cors: Cors;
   /** Whether the peer may speak for others. */
@@ -24,13 +20,14 @@ export interface AuthVerifyOptions extends DoorGuardMiddlewareOptions {
 }
 
 export function addAuthVerifyRoutes(router: Router<AppState>, options: AuthVerifyOptions): void {
-  const verify = createVerify(ctx => readForwardedRequest(ctx.req.headers), options);
+  const { forwardAuth } = options;
+  const verify = createVerify(ctx => forwardAuth.read(ctx.req.headers), options);
   router.all('/auth/verify', verify);
   router.all(nginxPath, verify);
   // Envoy asks with the method of the request itself, and puts its path behind ours.
   router.all(
     envoyPath,
-    createVerify(ctx => describeForwarded(ctx.method, ctx.url.replace(envoyPath, '')), options),
+    createVerify(ctx => forwardAuth.describe(ctx.method, ctx.url.replace(envoyPath, '')), options),
   );
 }
 
@@ -53,7 +50,7 @@ function createVerify(
     await options.cors.answers(controller.name)(ctx, async () => {
       if (!(await isLetIn(ctx, asked.search, wanted, options))) return;
       ctx.status = 200;
-      ctx.set(identityFields(controller.name, describeCaller(callerOf(ctx.state))));
+      ctx.set(options.forwardAuth.identify(callerOf(ctx.state), controller.name));
       ctx.body = '';
     });
   };

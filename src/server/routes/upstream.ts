@@ -2,16 +2,12 @@
 import type { ServerResponse } from 'node:http';
 import type { UpstreamController } from '../../config/catalogue.ts';
 import type { ReverseProxy } from '../../gateway/reverse-proxy.ts';
+import type { DescribeAccess } from '../../gateway/upstream-access.ts';
 import type { UpstreamAnswer, UpstreamCall } from '../../gateway/upstream-call.ts';
 import { liftBodyLimit } from '../body-deadline.ts';
 import type { AppContext, AppMiddleware } from '../context.ts';
+import { callerOf } from '../door-guard.ts';
 import { upgradeOf } from '../upgrades.ts';
-
-/** What the guard found out, and what follows from it. */
-export type UpstreamAccess = Pick<
-  UpstreamCall,
-  'caller' | 'authorization' | 'stripQuery' | 'editQuery' | 'mayContinue'
->;
 
 export interface UpstreamRouteOptions {
   readonly proxy: Pick<ReverseProxy, 'forward' | 'upgrade'>;
@@ -19,7 +15,7 @@ export interface UpstreamRouteOptions {
   readonly upstreamTimeout: number;
   readonly isProxyTrusted: (req: AppContext['req']) => boolean;
   /** Of a call that the guard has let in. */
-  readonly accessOf: (ctx: AppContext, controller: UpstreamController) => Promise<UpstreamAccess>;
+  readonly upstreamAccess: DescribeAccess;
 }
 
 /** Makes what answers for a controller, behind a guard: it sends on whatever it is asked. */
@@ -27,12 +23,12 @@ export function createUpstreamRoute({
   proxy,
   upstreamTimeout,
   isProxyTrusted,
-  accessOf,
+  upstreamAccess,
 }: UpstreamRouteOptions) {
   return (controller: UpstreamController): AppMiddleware => {
     const { upstream, name, timeout = upstreamTimeout } = controller;
     return async ctx => {
-      const access = await accessOf(ctx, controller);
+      const access = await upstreamAccess(callerOf(ctx.state), controller);
       const client = { address: ctx.state.address, isProxyTrusted: isProxyTrusted(ctx.req) };
       const answer = await ask(ctx, proxy, { ...access, upstream, timeout, controller: name, client });
       if (answer === undefined) return;

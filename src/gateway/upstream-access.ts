@@ -1,13 +1,13 @@
 /** What an upstream is told of a caller that the guard has let in, and what it is not told. */
-import type { DoorGuard } from '../access/doors.ts';
+import type { Caller, DoorGuard } from '../access/doors.ts';
 import type { Catalogue, UpstreamController } from '../config/catalogue.ts';
-import { describeCaller } from '../gateway/identity-fields.ts';
-import { andFilter } from '../gateway/odata-filter.ts';
 import type { ForwardTokens } from '../issuer/forward-token.ts';
 import { searchFilter } from '../protocol/custom-data.ts';
-import type { AppContext } from './context.ts';
-import { callerOf } from './door-guard.ts';
-import type { UpstreamAccess } from './routes/upstream.ts';
+import { describeCaller } from './identity-fields.ts';
+import { andFilter } from './odata-filter.ts';
+import type { UpstreamAccess } from './upstream-call.ts';
+
+export type DescribeAccess = (caller: Caller, controller: UpstreamController) => Promise<UpstreamAccess>;
 
 export interface UpstreamAccessOptions {
   readonly forwardTokens: ForwardTokens;
@@ -18,9 +18,8 @@ export interface UpstreamAccessOptions {
 }
 
 /** The credential stays here: a visitor's own token goes on, where no token of ours takes its place. */
-export function createUpstreamAccess(options: UpstreamAccessOptions) {
-  return async (ctx: AppContext, controller: UpstreamController): Promise<UpstreamAccess> => {
-    const caller = callerOf(ctx.state);
+export function createUpstreamAccess(options: UpstreamAccessOptions): DescribeAccess {
+  return async (caller, controller) => {
     const { forwardTokens, doorGuard, catalogue } = options;
     const filter = catalogue.features.get(caller.feature)?.requiredCustomData.length
       ? caller.customData[searchFilter]
