@@ -63,7 +63,7 @@ export function createAdminEndpoint({
         : await idempotency.once(caller.actor.clientId, key, `${ctx.method} ${ctx.url}\n${text}`, prepare =>
             action(call(prepare)),
           );
-    if (ctx.method !== 'GET') await settle(begun);
+    if (!isReading(ctx.method)) await settle(begun);
     send(ctx, answer);
   };
 }
@@ -127,11 +127,15 @@ function callerOf(
   return { actor: identify(token), scopes: token.scopes };
 }
 
+function isReading(method: string): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
 /** Bytes. */
 const longestBody = 65_536;
 
 async function readAdminBody(ctx: AppContext): Promise<string> {
-  if (ctx.method === 'GET' || ctx.method === 'HEAD') return '';
+  if (isReading(ctx.method)) return '';
   const text = await readText(ctx.req, longestBody);
   if (text !== '' && !/^application\/(?:merge-patch\+)?json$/.test(mediaType(ctx.req) ?? '')) {
     throw new Problem('unsupported_media_type');
