@@ -11,6 +11,7 @@ import {
   SignJWT,
 } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { run } from '../cli/run.ts';
 import type { TestService } from '../support/service.ts';
 import { describeOnEachStore, type StorePlace } from '../support/stores.ts';
 import { stealSigningKey } from './forged-tokens.ts';
@@ -153,6 +154,19 @@ describeOnEachStore('an audience of its own form', store => {
     ] as [string | undefined, string | string[], string][]) {
       expect([typ, aud, await get('/Old', await forge(typ, aud))]).toEqual([typ, aud, verdict]);
     }
+  });
+
+  test('keyturn check decides on each as a guard of that audience would', async () => {
+    for (const audience of [old, modern, plain]) {
+      const said = await run(['check', await tokenFor(audience), '--audience', audience], {
+        KEYTURN_URL: service.url,
+      });
+      expect([audience, said.code, said.stdout.split('\n', 1)[0]]).toEqual([audience, 0, 'allowed: true']);
+    }
+    const said = await run(['check', await tokenFor(old), '--audience', modern], {
+      KEYTURN_URL: service.url,
+    });
+    expect(said.code).toBe(1);
   });
 
   test('every algorithm in use has a key, and discovery names them, the usual one first', async () => {
