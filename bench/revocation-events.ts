@@ -30,6 +30,8 @@ const { values: options, positionals } = parseArgs({
   },
 });
 const path = '/oauth/revocations';
+/** How long those who listen are left alone before the load begins. */
+const restSeconds = 5;
 
 if (positionals[0] === 'serve') await serve();
 else if (positionals[0] === 'listen') await listen(positionals[1] ?? '', positionals[2] ?? '');
@@ -111,8 +113,6 @@ async function measureListeners(server: ChildProcess, served: Served, count: num
   const figures = [atRest, result['2xx'] / result.duration, p50, p99, max, after.rss];
   return [String(count), ...figures.map(value => value.toFixed(0)), each];
 }
-
-const restSeconds = 5;
 
 /** What the process has used: megabytes, and milliseconds of CPU. */
 interface Use {
