@@ -55,7 +55,6 @@ export type ProblemCode =
   | 'request_timeout'
   | 'upstream_unreachable'
   | 'upstream_timeout'
-  | 'not_implemented'
   | 'store_unavailable'
   | 'not_initialised'
   | 'internal_error';
@@ -297,12 +296,6 @@ export const problems: Record<ProblemCode, ErrorRow> = {
     detail:
       'Nothing is wrong with the credential. Whether the call took effect is unknown: look before trying again.',
     log: 'the upstream did not answer in time',
-  },
-  not_implemented: {
-    status: 501,
-    title: 'The method is not implemented',
-    detail: 'Use one of the methods of HTTP that the API description names.',
-    log: 'a method that is not implemented',
   },
   store_unavailable: {
     status: 503,
