@@ -10,25 +10,33 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-const entry = path.resolve(import.meta.dirname, '../.cache/bench/bench/server.js');
-
 /** @param profileDirectory where the process writes a CPU profile when it stops, if it is to */
-export async function startServer(
+export function startServer(
   subject: Subject,
   redisUrl: string,
   profileDirectory?: string,
 ): Promise<ServerProcess> {
   const profiling =
     profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`];
-  const child = fork(entry, [subject, redisUrl], {
-    execArgv: profiling,
+  return startProcess('server.js', [subject, redisUrl], profiling);
+}
+
+/** @param file compiled, of this folder */
+export async function startProcess(
+  file: string,
+  args: readonly string[],
+  execArgv: string[] = [],
+): Promise<ServerProcess> {
+  const entry = path.resolve(import.meta.dirname, '../.cache/bench/bench', file);
+  const child = fork(entry, args, {
+    execArgv,
     // The log is written, and read by nobody.
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const stop = () => end(child);
   try {
     const answer = await hear(child);
-    if (!('target' in answer)) throw new Error(`${subject} said something else first`);
+    if (!('target' in answer)) throw new Error(`${args[0]} said something else first`);
     return { target: answer.target, cpu: () => askForCpu(child), stop };
   } catch (error) {
     await stop();
