@@ -52,7 +52,7 @@ async function answer(req: IncomingMessage, res: ServerResponse, say: (line: str
 
 /** What Keyturn says of the caller. Whoever could reach this server past Keyturn could say it too. */
 function callerOf({ headers }: IncomingMessage) {
-  const field = (name: string) => String(headers[`x-keyturn-${name}`] ?? '');
+  const field = (name: string) => decodeURIComponent(String(headers[`x-keyturn-${name}`] ?? ''));
   const customData = Buffer.from(field('custom-data'), 'base64url').toString();
   return {
     keyId: field('key-id'),
