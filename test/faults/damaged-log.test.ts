@@ -147,9 +147,7 @@ type Copy = readonly (readonly [name: string, content: Buffer])[];
 async function dumpAll(): Promise<Copy> {
   return onRedis(async connection => {
     const names = await connection.keys('*');
-    return Promise.all(
-      names.map(async name => [name, (await connection.dumpBuffer(name)) as Buffer] as const),
-    );
+    return Promise.all(names.map(async name => [name, await connection.dumpBuffer(name)] as const));
   });
 }
 
