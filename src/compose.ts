@@ -230,14 +230,7 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
   const revocationLog: RevocationLog = createLog(foundation, {
     maxStaleness: settings.maxStaleness,
     onRingChanged: () => signingKeys.refresh(),
-    listener: {
-      onRevocation: revocationFeed.onRevocation,
-      onSnapshot(entry) {
-        revocationFeed.onSnapshot(entry);
-        // News of the ring may be among what a snapshot passed over.
-        void refreshRing();
-      },
-    },
+    listener: revocationFeed,
     onMalformedEntry: id => logger.error({ entry: id }, 'an entry of the revocation log cannot be read'),
     onLogLost: putBack =>
       logger.error({ putBack }, 'the store had lost revocations that are in force: they were put back'),
@@ -252,10 +245,6 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     revocationLog,
     onChange: facts => logger.info(facts, 'the ring of signing keys has changed'),
   });
-  const refreshRing = () =>
-    signingKeys
-      .refresh()
-      .catch((error: unknown) => logger.warn({ err: error }, 'the signing keys could not be read'));
   await revocationLog.catchUp();
   await signingKeys.maintain();
   const { revocations } = revocationLog;

@@ -116,6 +116,8 @@ export function createRevocationLog(options: RevocationLogOptions): RevocationLo
     // A store that has lost what it acknowledged is told again, by whoever still knows.
     for (const revocation of missing) await put(revocation);
     if (missing.length > 0) options.onLogLost(missing.length);
+    // News of the ring may be among the entries that were passed over.
+    await options.onRingChanged();
     isWhole = true;
     options.listener?.onSnapshot(cursor?.id ?? beginning);
   };

@@ -26,12 +26,16 @@ export interface Settler {
 /** @param writer the client whose writes it is about */
 export function createSettler(target: RedisTarget, writer: RedisClient): Settler {
   const sentinels = target.layout === 'sentinel' ? createSentinelClients(target) : [];
+  // Its own: what another instance writes in between is not to be taken for another node's.
+  const id = randomUUID();
   let client: RedisClient | undefined;
   const settleNow = async (): Promise<void> => {
     client ??= createWaitingClient(target, patience + 1000);
     await waitUntilReady(client);
     const masters =
-      client instanceof Cluster ? mastersOf(client) : [{ node: client, key: settleKey('0'), replicas: 0 }];
+      client instanceof Cluster
+        ? mastersOf(client, id)
+        : [{ node: client, key: settleKey('0', id), replicas: 0 }];
     const elected = target.master === undefined ? 0 : await countElectable(sentinels, target.master);
     await Promise.all(masters.map(master => waitForReplicas(master, elected, writer)));
   };
@@ -74,14 +78,14 @@ function shareRounds(round: () => Promise<void>): () => Promise<void> {
   };
 }
 
-function mastersOf(cluster: Cluster): Master[] {
+function mastersOf(cluster: Cluster, id: string): Master[] {
   const masters = new Map<string, Master>();
   const nodes = new Map(
     cluster.nodes('master').map(node => [`${node.options.host}:${node.options.port}`, node]),
   );
   // Names until each node has one whose slot is its own: a few for each.
   for (let tag = 0; masters.size < nodes.size && tag < 64 * nodes.size + 1024; tag += 1) {
-    const key = settleKey(String(tag));
+    const key = settleKey(String(tag), id);
     const [master, ...replicas] = cluster.slots[calculateSlot(key)] ?? [];
     const node = master === undefined ? undefined : nodes.get(master);
     if (node !== undefined && !masters.has(master!))
@@ -90,8 +94,8 @@ function mastersOf(cluster: Cluster): Master[] {
   return [...masters.values()];
 }
 
-function settleKey(tag: string): string {
-  return `keyturn:settle:{${tag}}`;
+function settleKey(tag: string, id: string): string {
+  return `keyturn:settle:{${tag}}:${id}`;
 }
 
 /** Replicas that a Sentinel would promote. It remembers those that are cut off from the master, which the master forgets. */
