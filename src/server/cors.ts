@@ -40,6 +40,8 @@ export function createCors(options: CorsOptions): Cors {
     preflight: (controllers, methods) => async ctx => {
       ctx.vary(varying);
       ctx.status = 204;
+      // Browsers go by `Access-Control-Max-Age`; a proxy that keeps answers to OPTIONS goes by this.
+      ctx.set('Cache-Control', 'no-store');
       ctx.set('Allow', [...methods, 'OPTIONS'].join(', '));
       const origin = ctx.req.headers.origin;
       if (origin === undefined || ctx.req.headers['access-control-request-method'] === undefined) return;

@@ -272,6 +272,7 @@ describeOnEachStore('CORS', store => {
       expect(response.status).toBe(204);
       expect(await response.text()).toBe('');
       expect(isOpenTo(response, allowedOrigin)).toBe(true);
+      expect(response.headers.get('cache-control')).toBe('no-store');
       const listed = (name: string) => response.headers.get(name)?.split(/, */) ?? [];
       expect(
         listed('access-control-allow-headers')
