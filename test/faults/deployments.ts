@@ -27,8 +27,17 @@ export const afterwards: Later = deed => void endings.push(deed);
 /** After all tests of the file, latest first. */
 export const atTheEnd: Later = deed => void lastEndings.push(deed);
 
+/** All of them, whatever becomes of one: servers must not outlive a test that fails. */
 async function end(deeds: Deed[]): Promise<void> {
-  for (const deed of deeds.splice(0).toReversed()) await deed();
+  const failures: unknown[] = [];
+  for (const deed of deeds.splice(0).toReversed()) {
+    try {
+      await deed();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 afterEach(() => end(endings), 60_000);
