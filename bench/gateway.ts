@@ -45,7 +45,7 @@ async function measure(size: number): Promise<Map<GatewaySubject, Round[]>> {
   const ask = ({ target, ...server }: ServerProcess, length: number) =>
     runRound({ ...server, target: { ...target, url: `${target.url}/items/${size}` } }, length);
   for (const [subject, server] of servers) {
-    await ask(server, 1);
+    await ask(server, 3);
     results.set(subject, []);
   }
   for (let round = 1; round <= rounds; round += 1) {

@@ -101,13 +101,13 @@ function watch(
   fail: (problem: Problem) => void,
 ): () => void {
   let isStream = false;
-  let hasAnswered = false;
-  outgoing.once('response', ({ headers }) => {
-    hasAnswered = true;
-    isStream = /^text\/event-stream\b/i.test(headers['content-type'] ?? '');
+  let answer: IncomingMessage | undefined;
+  outgoing.once('response', response => {
+    answer = response;
+    isStream = /^text\/event-stream\b/i.test(response.headers['content-type'] ?? '');
   });
   const awaits = (): End => {
-    if (hasAnswered) return res.writableNeedDrain ? 'caller' : 'upstream';
+    if (answer !== undefined) return res.writableNeedDrain || answer.readableEnded ? 'caller' : 'upstream';
     return req.complete || outgoing.writableNeedDrain ? 'upstream' : 'caller';
   };
   const moved = (end: End) => bytesThrough(end === 'caller' ? req.socket : outgoing.socket);
@@ -119,9 +119,10 @@ function watch(
       mayContinue: () => !(isStream && ending?.aborted === true) && (mayContinue?.() ?? true),
     },
     reason => {
+      if (answer === undefined) return fail(new Problem(...problemOf[reason]));
       // Whoever reads the answer learns of it by the answer breaking off.
-      if (hasAnswered) outgoing.destroy();
-      else fail(new Problem(...problemOf[reason]));
+      outgoing.destroy();
+      res.destroy();
     },
   );
 }

@@ -163,6 +163,20 @@ describe('events', () => {
     const response = await fetch(url);
     await expect(response.text()).rejects.toThrow(brokenOff);
   });
+  test('end once the service is to end, and nothing else does', async () => {
+    const ending = new AbortController();
+    const { url } = await gateway(await events(), { patience: { ending: ending.signal } });
+    const upstream = await serve((_req, res) => void setTimeout(() => res.end('whole'), 2000));
+    const other = await gateway(upstream, { patience: { ending: ending.signal } });
+    const reader = (await fetch(url)).body!.getReader();
+    await reader.read();
+    const answering = fetch(other.url);
+    ending.abort();
+    const begun = performance.now();
+    await expect(drain(reader)).rejects.toThrow(brokenOff);
+    expect(performance.now() - begun).toBeLessThan(2500);
+    expect(await (await answering).text()).toBe('whole');
+  });
   test('end once the caller may not go on', async () => {
     let isAllowed = true;
     const { url } = await gateway(await events(), { mayContinue: () => isAllowed });
