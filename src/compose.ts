@@ -290,14 +290,17 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
     clock,
     onRenewalFailed,
   });
-  const verifier = createTokenVerifier({
+  const verifierOptions = {
     issuer,
-    findKey: kid => signingKeys.find(kid),
-    refreshKeys: kid => signingKeys.refreshFor(kid),
+    findKey: (kid: string) => signingKeys.find(kid),
+    refreshKeys: (kid: string) => signingKeys.refreshFor(kid),
     now: clock,
     longestLife: longestTokenLife,
     plainAudiences: new Set(audiences.filter(({ typ }) => typ === 'JWT').map(rule => rule.audience)),
-  });
+  };
+  const verifier = createTokenVerifier(verifierOptions);
+  // Whatever this instance's clock says: a token that is to die may be alive elsewhere.
+  const timelessVerifier = createTokenVerifier({ ...verifierOptions, now: () => Infinity, cacheSize: 100 });
   const { maxStaleness } = settings;
   const guard = createGuard({ verifier, revocations, now: clock, maxStaleness });
   const doorKeys = createDoorKeys({
@@ -382,7 +385,14 @@ async function openApp(options: AppOptions): Promise<ReturnType<typeof createApp
       signer: alg => signingKeys.signer(alg),
       clock,
     }),
-    revoker: createRevoker({ authenticator, apiKeys, verifier, revocationLog, audit, clock }),
+    revoker: createRevoker({
+      authenticator,
+      apiKeys,
+      verifier: timelessVerifier,
+      revocationLog,
+      audit,
+      clock,
+    }),
     collections: createCollections({ store, clock, baseUrl: issuer }),
     proxy,
     upstreamTimeout: settings.upstreamTimeout,

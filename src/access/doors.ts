@@ -93,13 +93,13 @@ export function createDoorGuard(options: DoorGuardOptions): DoorGuard {
 }
 
 /** Which credential counts. Pure. */
-export type Way =
+type Way =
   | { readonly door: 'bearer'; readonly others: number }
   | { readonly door: 'sc_apikey'; readonly key: string; readonly token?: string; readonly visitor?: string }
   | { readonly door: 'x-sf-access-key'; readonly key: string; readonly visitor?: string }
   | { readonly door: undefined; readonly code: DenialCode; readonly manners: Door };
 
-export function chooseDoor(
+function chooseDoor(
   credentials: Credentials,
   { doors, requireApiKey }: DoorDemand,
   issuer: string,

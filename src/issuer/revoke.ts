@@ -22,11 +22,15 @@ export interface Revoker {
 export interface RevokerOptions {
   readonly authenticator: KeyAuthenticator;
   readonly apiKeys: ApiKeys;
+  /** One that takes no token for none because of its times: this instance's clock may be wrong, and others' right. */
   readonly verifier: TokenVerifier;
   readonly revocationLog: RevocationLog;
   readonly audit: Audit;
   readonly clock: Clock;
 }
+
+/** Milliseconds after its end for which a token is revoked all the same: to an instance whose clock is behind, it lives. */
+const clockTolerance = 3_600_000;
 
 export function createRevoker({
   authenticator,
@@ -52,7 +56,7 @@ export function createRevoker({
       }
       // A reader more lenient than our guard may accept another spelling: the token behind it dies all the same.
       const token = await verifier.verify(canonicalizeToken(text));
-      if (token === undefined || token.claims.exp * 1000 <= clock()) return undefined;
+      if (token === undefined || token.claims.exp * 1000 + clockTolerance <= clock()) return undefined;
       const { jti, exp, client_id } = token.claims;
       // It is only known here once it is written: writing it again would make the log grow for nothing.
       if (!revocationLog.revocations.isRevoked(token)) {

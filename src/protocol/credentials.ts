@@ -29,7 +29,7 @@ export function readCredentials(
 }
 
 /** Whether a parameter of the query is an `sc_apikey`: its case does not matter, nor how it is percent-encoded. */
-export function isApiKeyParameter(name: string): boolean {
+function isApiKeyParameter(name: string): boolean {
   return name.toLowerCase() === 'sc_apikey';
 }
 

@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache';
 import type { Catalogue } from '../config/catalogue.ts';
 import { type ApiKey, statusOf } from '../issuer/api-key.ts';
 import type { ApiKeys } from '../issuer/api-keys.ts';
+import { readCredentials } from '../protocol/credentials.ts';
 import { allowsController, effectiveControllers } from '../protocol/controllers.ts';
 import { parseGuid } from '../protocol/guid.ts';
 import { allowsOrigin, anyOrigin, parseOrigin } from '../protocol/origin.ts';
@@ -94,7 +95,8 @@ async function mayPreflight(
   union: OriginUnion,
   { apiKeys, clock }: CorsOptions,
 ): Promise<boolean> {
-  const [named, ...others] = new URLSearchParams(ctx.querystring).getAll('sc_apikey');
+  const sent = readCredentials({}, ctx.querystring).apiKeys.filter(text => text !== '');
+  const [named, ...others] = new Set(sent.map(text => parseGuid(text) ?? text));
   if (others.length > 0) return false;
   if (named === undefined) {
     const answers = await Promise.all(controllers.map(controller => union(origin, controller)));

@@ -53,6 +53,9 @@ test.each([59, -59])(
     expect(await client.revokeToken(right, token)).toMatchObject({ outcome: 200 });
     const late = await start('late');
     for (const at of [right, late, off]) expect((await client.use(at, token)).outcome).not.toBe(200);
+    const other = await client.token(right, key);
+    expect(await client.revokeToken(off, other)).toMatchObject({ outcome: 200 });
+    for (const at of [right, late]) expect((await client.use(at, other)).outcome).toBe(401);
   },
   60_000,
 );

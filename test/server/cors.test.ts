@@ -410,11 +410,26 @@ describeOnEachStore('CORS', store => {
       await service.createKey({ corsOrigins: [origin] });
       const draft = await service.createKey({ corsOrigins: [origin], draft: true });
       const early = await service.createKey({ corsOrigins: [origin], notBefore: '2099-01-01T00:00:00Z' });
-      for (const id of [randomUUID(), draft.key.id, early.key.id, 'garbage', '', '%00', `${draft.key.id}x`]) {
+      for (const id of [randomUUID(), draft.key.id, early.key.id, 'garbage', '%00', `${draft.key.id}x`]) {
         const response = await preflight(origin, `${route}?sc_apikey=${id}`);
         expect(response.status).toBe(204);
         expect(isClosed(response)).toBe(true);
       }
+    });
+    test('with an empty key in the query is one without: clients send it that were given none', async () => {
+      const origin = unusedOrigin();
+      await service.createKey({ corsOrigins: [origin] });
+      expect(isOpenTo(await preflight(origin, `${route}?sc_apikey=`), origin)).toBe(true);
+    });
+    test('with the same key twice in the query, spelt otherwise, is one key; with two keys is none', async () => {
+      const origin = unusedOrigin();
+      const [one, two] = [
+        await service.createKey({ corsOrigins: [origin] }),
+        await service.createKey({ corsOrigins: [origin] }),
+      ];
+      const path = (other: string) => `${route}?sc_apikey=${one.key.id}&SC_APIKEY=${other}`;
+      expect(isOpenTo(await preflight(origin, path(`{${one.key.id.toUpperCase()}}`)), origin)).toBe(true);
+      expect(isClosed(await preflight(origin, path(two.key.id)))).toBe(true);
     });
     test('with a key in the query tells who does not name its origin nothing of the key', async () => {
       const { key } = await service.createKey({ corsOrigins: [unusedOrigin()] });
