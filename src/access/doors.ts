@@ -99,11 +99,7 @@ type Way =
   | { readonly door: 'x-sf-access-key'; readonly key: string; readonly visitor?: string }
   | { readonly door: undefined; readonly code: DenialCode; readonly manners: Door };
 
-function chooseDoor(
-  credentials: Credentials,
-  { doors, requireApiKey }: DoorDemand,
-  issuer: string,
-): Way {
+function chooseDoor(credentials: Credentials, { doors, requireApiKey }: DoorDemand, issuer: string): Way {
   const { authorization, accessKey, tokenInQuery } = credentials;
   // What a client sends that was given no key.
   const apiKeys = credentials.apiKeys.filter(text => text !== '');
