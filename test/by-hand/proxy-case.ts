@@ -12,10 +12,11 @@ export interface ProxyCase {
 }
 
 /**
- * `pass` and `refuse` hold for every doorway. `preflight`: Keyturn itself answers. `own route alone`: a proxy refuses what
- * Keyturn, which knows how it reads the request itself, may let through.
+ * `pass` and `refuse` hold for every doorway. `preflight`: Keyturn itself answers. `pass or stricter`: a proxy may refuse what
+ * Keyturn, which knows how it reads the request itself, lets through. `own route alone`: it is no resource,
+ * and every proxy is told to refuse it.
  */
-export type Expected = 'pass' | 'refuse' | 'preflight' | 'own route alone';
+export type Expected = 'pass' | 'refuse' | 'preflight' | 'pass or stricter' | 'own route alone';
 
 export const connections = '/v2/connections';
 export const layout = '/sitecore/api/layout/render/jss?item=%2F';

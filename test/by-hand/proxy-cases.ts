@@ -89,7 +89,7 @@ function apiKeyCases({ siteKey, draftKey, narrowKey, keyString, token, forged }:
     query('refuse', 'sc_apikey, another in the field', `&sc_apikey=${siteKey}`, ['sc_apikey', randomUUID()]),
     query('refuse', 'sc_apikey twice, differently', `&sc_apikey=${siteKey}&sc_apikey=${randomUUID()}`),
     query(
-      'own route alone',
+      'pass or stricter',
       'sc_apikey twice, in two spellings',
       `&sc_apikey=${siteKey}&sc_apikey=${encoded}`,
     ),

@@ -1,7 +1,7 @@
 /** What is wrong with the outcomes of one case: decisions that differ, and what a guarded server should not have seen. */
 import { doorways, type DoorwayName, type Outcome } from './doorways.ts';
 import type { Echo } from './echo-server.ts';
-import type { ProxyCase } from './proxy-case.ts';
+import type { Expected, ProxyCase } from './proxy-case.ts';
 import { spoofed } from './proxy-trick-cases.ts';
 
 export type Outcomes = Readonly<Partial<Record<DoorwayName, Outcome>>>;
@@ -24,9 +24,16 @@ export function findFaults(asked: ProxyCase, outcomes: Outcomes): string[] {
 function judgeDecision({ expected }: ProxyCase, doorway: DoorwayName, outcome?: Outcome): string[] {
   if (outcome === undefined) return [];
   const { decision } = outcome;
-  const wanted = expected === 'own route alone' ? (doorway === 'keyturn' ? 'pass' : undefined) : expected;
-  if (wanted === undefined || decision === wanted) return [];
-  return [`${doorway}: ${decision}, and should be ${wanted}`];
+  const wanted = wantedOf(expected, doorway);
+  return wanted === undefined || decision === wanted
+    ? []
+    : [`${doorway}: ${decision}, and should be ${wanted}`];
+}
+
+function wantedOf(expected: Expected, doorway: DoorwayName): Outcome['decision'] | undefined {
+  if (expected === 'pass or stricter') return doorway === 'keyturn' ? 'pass' : undefined;
+  if (expected === 'own route alone') return doorway === 'keyturn' ? 'pass' : 'refuse';
+  return expected;
 }
 
 /** What reached the guarded server is what was decided on, who it was, and neither credential nor lie. */
@@ -58,6 +65,7 @@ function judgeAnswer({ answer, decision }: Outcome, own?: Outcome): string[] {
   if (decision === 'pass' && !/no-store/.test(answer.header('cache-control') ?? ''))
     faults.push('a shared cache may keep the answer');
   if (decision === 'pass' && !/origin/i.test(answer.header('vary') ?? '')) faults.push('Vary is missing');
+  if (answer.status >= 500) faults.push('a refusal became a fault');
   const challenge = answer.header('www-authenticate');
   if (answer.status === 401 && own?.status === 401 && challenge !== own.answer.header('www-authenticate'))
     faults.push(`WWW-Authenticate is ${challenge}`);
@@ -78,10 +86,10 @@ function pairsOf({ rawHeaders }: Echo): [string, string][] {
   );
 }
 
-/** The id of a key is what its `sc_apikey` says, and stands in the identity. */
+/** In the query or a field. The id of a key is what its `sc_apikey` says, and stands in the identity. */
 function holdsSecret(asked: ProxyCase, echo: Echo): boolean {
   const fields = pairsOf(echo).filter(([name]) => name.toLowerCase() !== 'x-keyturn-key-id');
-  const seen = JSON.stringify([echo.url, fields]).toLowerCase();
+  const seen = JSON.stringify([echo.url.split('?')[1], fields]).toLowerCase();
   return secretsOf(asked).some(secret => seen.includes(secret.toLowerCase()));
 }
 
