@@ -34,9 +34,10 @@ const parts: Readonly<Record<string, Part>> = {
     packages: ['koa', '@koa/router', 'ajv', 'ajv-formats', 'typebox', 'pino', 'lru-cache'],
     siblingTypes: ['gateway'],
   },
-  'compose.ts': { layer: 4, types: ['pino'] },
-  cli: { layer: 5, packages: ['commander'] },
-  'index.ts': { layer: 5 },
+  wiring: { layer: 4, types: ['pino'] },
+  'compose.ts': { layer: 5, types: ['pino'] },
+  cli: { layer: 6, packages: ['commander'] },
+  'index.ts': { layer: 6 },
 };
 
 const root = path.resolve(import.meta.dirname, '../src');

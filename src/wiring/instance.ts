@@ -1,0 +1,34 @@
+/** What every part of one running instance is given. */
+import type { Logger } from 'pino';
+import type { LoadedSettings } from '../config/load.ts';
+import { resolveIssuer } from '../config/settings.ts';
+import { confirmDeployment } from '../issuer/deployment.ts';
+import type { Foundation } from '../issuer/foundation.ts';
+
+export interface InstanceOptions extends LoadedSettings {
+  readonly port: number;
+  readonly foundation: Foundation & { readonly epoch: string };
+  readonly logger: Logger;
+  /** Says that answers which would never end are to end now. */
+  readonly ending: AbortSignal;
+  readonly stop: AbortSignal;
+  /** Loops that end when `stop` says so. */
+  readonly running: Promise<void>[];
+}
+
+export interface Instance extends InstanceOptions {
+  readonly issuer: string;
+  /** The default one. */
+  readonly audience: string;
+  /** Rejects where the store is not the one that this instance was started on. */
+  readonly confirm: () => Promise<void>;
+}
+
+export function describeInstance(options: InstanceOptions): Instance {
+  const { store, epoch } = options.foundation;
+  return {
+    ...options,
+    ...resolveIssuer(options.settings, options.port),
+    confirm: () => confirmDeployment(store, epoch),
+  };
+}
