@@ -18,6 +18,8 @@ export interface Surroundings {
   readonly logger: Logger;
   /** Milliseconds since the epoch; the system's clock by default. */
   readonly clock?: Clock;
+  /** Failed authentications of one address in a minute, after which it is slowed down: 12,000 by default. */
+  readonly failuresPerMinute?: number;
 }
 
 /** Opens the store with this machine's clock, or the one that is given. */
@@ -77,7 +79,7 @@ export interface Service {
 /** Opens the store, and serves. */
 export async function openService(loaded: LoadedSettings, surroundings: Surroundings): Promise<Service> {
   const { settings } = loaded;
-  const { logger } = surroundings;
+  const { logger, failuresPerMinute = 12_000 } = surroundings;
   const foundation = await openFoundation(settings, surroundings);
   const stop = new AbortController();
   const ending = new AbortController();
@@ -96,6 +98,7 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
           port,
           foundation: { ...foundation, epoch },
           logger,
+          failuresPerMinute,
           ending: ending.signal,
           stop: stop.signal,
           running,

@@ -11,7 +11,7 @@ import { commonOrigins } from '../protocol/origin.ts';
 import { type Allowance, type Decision, type Demand, decideAccess, type Evidence } from './decide.ts';
 import type { Guard } from './guard.ts';
 import type { Revocations } from './revocations.ts';
-import { claimedIssuer } from './token-issuer.ts';
+import { claimedIssuer, mentionsIssuer } from './token-issuer.ts';
 import type { GenuineToken } from './verify-token.ts';
 
 /** Who is calling, whichever door it came through. */
@@ -106,6 +106,9 @@ function chooseDoor(credentials: Credentials, { doors, requireApiKey }: DoorDema
   const bearer = parseBearer(authorization);
   const ours = bearer.kind === 'bearer' && claimedIssuer(bearer.token) === issuer ? bearer.token : undefined;
   const visitor = ours === undefined && authorization !== undefined ? { visitor: authorization } : {};
+  // A token of ours in another guise is no visitor's, and must not get past us as one.
+  if (ours === undefined && authorization !== undefined && mentionsIssuer(authorization, issuer))
+    return refuse('token_invalid', 'bearer');
   const [opensApiKey, opensAccessKey] = [doors.includes('sc_apikey'), doors.includes('x-sf-access-key')];
 
   if (apiKeys.length > 0 && opensApiKey) {

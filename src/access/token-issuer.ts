@@ -1,5 +1,10 @@
 /** Whose token is this, by its own word? Believed only to tell a visitor's token from one that claims to be ours. */
 
+/** Whether anywhere in a header field there is a JWT that names this issuer, whatever stands around it. */
+export function mentionsIssuer(field: string, issuer: string): boolean {
+  return field.split(/[^A-Za-z0-9._~+/=-]+/).some(text => claimedIssuer(text) === issuer);
+}
+
 /** The `iss` of a JWT, however its text is spelt; undefined where it is none or names no issuer. */
 export function claimedIssuer(token: string): string | undefined {
   const [, payload, signature] = token.split('.');

@@ -44,7 +44,7 @@ export async function openApp(options: InstanceOptions): Promise<ReturnType<type
     settle: era => memory.revocationLog.settle(era),
     era: () => foundation.store.era(),
     pepperReport: () => reportPeppers(keys.apiKeys, foundation.vault, clock),
-    throttle: createThrottle({ limit: 12_000, window: 60, now: clock }),
+    throttle: createThrottle({ limit: instance.failuresPerMinute, window: 60, now: clock }),
     readiness: () => findObstacle(instance, memory),
   });
 }

@@ -9,6 +9,8 @@ export interface InstanceOptions extends LoadedSettings {
   readonly port: number;
   readonly foundation: Foundation & { readonly epoch: string };
   readonly logger: Logger;
+  /** Failed authentications of one address in a minute, after which it is slowed down. */
+  readonly failuresPerMinute: number;
   /** Says that answers which would never end are to end now. */
   readonly ending: AbortSignal;
   readonly stop: AbortSignal;

@@ -255,7 +255,9 @@ describeOnEmbeddedStore('the rotation examples', store => {
 
     test('changes nothing but the key in a file that says more', async () => {
       const stage = await setStage();
-      await writeFile(stage.file, `# ours\nKEY="${stage.oldKey}"`);
+      // In one step: the key is being read all the time.
+      await writeFile(`${stage.file}.draft`, `# ours\nKEY="${stage.oldKey}"`, { mode: 0o600 });
+      await rename(`${stage.file}.draft`, stage.file);
       await expectSuccess(stage.start(script));
       expect(await readFile(stage.file, 'utf8')).toBe(`# ours\nKEY="${await stage.key()}"`);
       expect(await stage.outcome()).toEqual(await rotated(stage));

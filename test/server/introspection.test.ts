@@ -455,11 +455,11 @@ describeOnEmbeddedStore('introspection by real clients', store => {
     expect(await answered(response)).toMatchObject({ active: true });
   });
   test('slows down whoever guesses keys, and nobody else', async () => {
-    const own = await store.start();
+    const own = await store.start({ failuresPerMinute: 300 });
     const asking = basic(await createKey(own, { feature: 'resource-server' }));
     const wrong = basic({ id: '', apiKey: 'wrong' });
     let status = 0;
-    for (let tries = 0; status !== 429 && tries < 13_000; tries += 100) {
+    for (let tries = 0; status !== 429 && tries < 1000; tries += 100) {
       const answers = await Promise.all(Array.from({ length: 100 }, () => post(own, { token: 'x' }, wrong)));
       await Promise.all(answers.map(answer => answer.text()));
       status = answers.at(-1)!.status;

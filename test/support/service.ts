@@ -46,6 +46,8 @@ export interface TestServiceOptions {
   /** The URL of a Redis server; the embedded store where absent. */
   readonly redisUrl?: string | undefined;
   readonly clock?: TestClock;
+  /** Failed authentications of one address in a minute, after which it is slowed down. */
+  readonly failuresPerMinute?: number;
   /** An embedded store's directory, to start on it again; a new one where absent. */
   readonly dataDir?: string;
 }
@@ -65,7 +67,12 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
     }),
     ...options.env,
   });
-  const surroundings = { logger, clock: clock.now };
+  const { failuresPerMinute } = options;
+  const surroundings = {
+    logger,
+    clock: clock.now,
+    ...(failuresPerMinute !== undefined && { failuresPerMinute }),
+  };
   const ownerKey = options.redisUrl === undefined ? undefined : await initialiseRedis(loaded, surroundings);
   const service = await openService(loaded, surroundings);
   const url = service.issuer;
