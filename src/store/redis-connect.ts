@@ -2,6 +2,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { countEras } from './redis-era.ts';
 import { inspectRedis } from './redis-inspect.ts';
+import { dismiss, keepAlive } from './redis-revive.ts';
 import { parseRedisUrl, type RedisTarget } from './redis-url.ts';
 import { StoreUnavailable } from './store.ts';
 
@@ -40,9 +41,10 @@ export async function connectRedis(
   try {
     await untilReady(client, lastError);
     await inspectRedis(client, onWarning);
+    keepAlive(client);
     return { client, target, era, lastError };
   } catch (error) {
-    client.disconnect();
+    dismiss(client);
     throw unavailable(error);
   }
 }
@@ -76,6 +78,7 @@ export function createWaitingClient(target: RedisTarget, patience: number): Redi
       : createNodeClient(target, { ...options, ...connectionOptions, enableAutoPipelining: false });
   // Whoever asks for something hears of it; while nobody asks, it only connects again.
   client.on('error', () => undefined);
+  keepAlive(client);
   return client;
 }
 

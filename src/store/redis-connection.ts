@@ -3,6 +3,7 @@
  * for a connection, and nothing is sent twice that might have been done.
  */
 import { connectRedis, messageOf, unavailable, type RedisClient } from './redis-connect.ts';
+import { dismiss, letGo } from './redis-revive.ts';
 import { createSettler } from './redis-settle.ts';
 import { watchStream } from './redis-watch.ts';
 import type { Script } from './redis-scripts.ts';
@@ -112,10 +113,11 @@ async function runScript(client: RedisClient, script: Script, args: Arguments): 
 
 async function finish(client: RedisClient, underWay: ReadonlySet<Promise<unknown>>): Promise<void> {
   await Promise.allSettled(underWay);
+  letGo(client);
   try {
     await withDeadline(client.quit());
   } catch {
     // There was nobody to say goodbye to.
   }
-  client.disconnect();
+  dismiss(client);
 }

@@ -12,6 +12,7 @@ import {
   waitUntilReady,
   type RedisClient,
 } from './redis-connect.ts';
+import { dismiss } from './redis-revive.ts';
 import type { RedisTarget } from './redis-url.ts';
 
 /** Milliseconds that the replicas have. */
@@ -42,8 +43,8 @@ export function createSettler(target: RedisTarget, writer: RedisClient): Settler
   return {
     settle: shareRounds(settleNow),
     close() {
-      client?.disconnect();
-      for (const sentinel of sentinels) sentinel.disconnect();
+      if (client !== undefined) dismiss(client);
+      for (const sentinel of sentinels) dismiss(sentinel);
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Hears of new entries of a stream soon after they came. What it says is a hint: see `watchLog` in store.ts. */
 import { createWaitingClient } from './redis-connect.ts';
+import { dismiss } from './redis-revive.ts';
 import type { RedisTarget } from './redis-url.ts';
 
 /** Milliseconds that one question waits for news. */
@@ -14,7 +15,7 @@ export function watchStream(target: RedisTarget, key: string, onNews: () => void
   void watch();
   return () => {
     stop.abort();
-    client.disconnect();
+    dismiss(client);
   };
 
   async function watch(): Promise<void> {

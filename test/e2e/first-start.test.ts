@@ -133,7 +133,7 @@ describe.concurrent('the end', () => {
     let serving = await serveCli({ KEYTURN_DATA_DIR: directory });
     const { ownerKey } = printedKeys(serving);
     const acknowledged: string[] = [];
-    for (let round = 0; round < 10; round += 1) {
+    for (let round = 0; round < 7; round += 1) {
       const token = await tokenFor(serving, ownerKey);
       // One at a time, and more and more at once; the process dies on the first answer, the second, …
       const atOnce = 1 + (round % 5);

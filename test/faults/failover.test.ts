@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import type { Key, Token } from '../support/recorded-client.ts';
-import { type RedisGroup, startRedisSentinel, until } from '../support/redis-servers.ts';
+import { promoteReplica, type RedisGroup, startRedisSentinel, until } from '../support/redis-servers.ts';
 import { afterwards, deploy } from './deployments.ts';
 import { startLoad } from './load.ts';
 
@@ -49,7 +49,10 @@ test('R04: a master that dies with what its replica never had: nobody was told t
   await group.nodes[0]!.kill();
   await until(
     'another takes over',
-    async () => (await client.exchange(y, key)).outcome === 200,
+    async () => {
+      await promoteReplica(group.nodes[2]!);
+      return (await client.exchange(y, key)).outcome === 200;
+    },
     longestFailover,
   );
   // Asked again, at the other one and at the same one: now it is told, and holds.

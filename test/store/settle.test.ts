@@ -7,6 +7,7 @@ import {
   type RedisGroup,
   startRedis,
   startRedisCluster,
+  promoteReplica,
   startRedisSentinel,
   until,
 } from '../support/redis-servers.ts';
@@ -67,7 +68,10 @@ describe('on Sentinel', () => {
     await until('the replica has it', () => settles(store));
     const era = store.era();
     await group.nodes[0]!.kill();
-    await until('another takes over', () => store.create('r', 'a').catch(() => false));
+    await until('another takes over', async () => {
+      await promoteReplica(group.nodes[2]!);
+      return store.create('r', 'a').catch(() => false);
+    });
     expect(await store.getMany(['settled', 'unsettled'])).toEqual(['a', 'a']);
     // What was begun before the failover can be told of no more, what is begun now can.
     await expect(store.settle(era)).rejects.toThrow(StoreUnavailable);
