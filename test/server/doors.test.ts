@@ -1,5 +1,8 @@
 /** The other doors of resource routes: Sitecore's `sc_apikey` and Sitefinity's `X-SF-Access-Key`. */
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { sendRaw } from '../support/raw-http.ts';
 import type { TestService } from '../support/service.ts';
@@ -320,6 +323,34 @@ describeOnEachStore('sc_apikey', store => {
     expect(
       service.log.filter(line => line.includes('"url"') && line.includes(id) && /apikey=[^[]/.test(line)),
     ).toEqual([]);
+  });
+});
+
+describeOnEachStore('a controller that requires an API key', store => {
+  test('takes a token beside one, and none in its place', async () => {
+    const file = path.join(await mkdtemp(path.join(tmpdir(), 'keyturn-doors-')), 'controllers.json');
+    const catalogue = JSON.parse(await readFile('config/controllers.json', 'utf8')) as {
+      controllers: { name: string; requireApiKey?: boolean }[];
+    };
+    for (const controller of catalogue.controllers)
+      controller.requireApiKey = controller.name.endsWith('LayoutServiceController');
+    await writeFile(file, JSON.stringify(catalogue));
+    const service = await store.start({ env: { KEYTURN_CONTROLLERS: file } });
+    const send = sender(() => service);
+    const { key, apiKey } = await service.createKey({
+      feature: 'services-client',
+      doors: ['sc_apikey', 'token'],
+    });
+    const authorization = `Bearer ${await service.token(apiKey)}`;
+    const tries: Record<string, string>[] = [{}, { authorization }, { authorization: 'Bearer x.y.z' }];
+    for (const headers of tries) {
+      const answer = await send(layout, headers);
+      expect([answer.status, answer.body.code]).toEqual([400, 'api_key_missing']);
+    }
+    expect((await send(withKey(layout, key.id))).status).toBe(200);
+    expect((await send(withKey(layout, key.id), { authorization })).status).toBe(200);
+    expect((await send('/sitecore/api/jss/dictionary/app/en', { authorization })).status).toBe(200);
+    await rm(path.dirname(file), { recursive: true });
   });
 });
 
