@@ -1,7 +1,8 @@
 /** `[RequiredApiKey]` on somebody else's Koa routes: the decision is Keyturn's, and so are its words. */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -102,9 +103,7 @@ async function serve(url: string): Promise<Server> {
   app.use(ctx => {
     ctx.body = ctx.state.keyturn;
   });
-  const server = createServer(app.callback());
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
+  const server = app.listen(0, '127.0.0.1');
+  await once(server, 'listening');
   return server;
 }
