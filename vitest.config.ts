@@ -1,4 +1,4 @@
-/** How the tests run: every file in a process of its own, two at a time, and a tally at the end. */
+/** How the tests run: every file in a process of its own, three at a time (many of them wait for clocks and elections), and a tally at the end. */
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -8,7 +8,7 @@ export default defineConfig({
     globalSetup: ['test/support/require-redis.ts'],
     reporters: ['default', './test/support/tally-reporter.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     // Milliseconds. Tests start servers and processes, and the machine may be a small one.
     testTimeout: 30_000,
     hookTimeout: 60_000,
