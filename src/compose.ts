@@ -4,11 +4,11 @@ import type { LoadedSettings } from './config/load.ts';
 import { resolveIssuer, type Settings } from './config/settings.ts';
 import { type Account, presentAccount } from './issuer/account.ts';
 import { createAudit } from './issuer/audit.ts';
-import { awaitDeployment } from './issuer/follow.ts';
+import { awaitDeployment, awaitFoundation, isPassing } from './issuer/await-deployment.ts';
 import { type Foundation, openDeployment } from './issuer/foundation.ts';
 import { createFirstOwner, type Initialised, prepareDeployment } from './issuer/initialise.ts';
 import { listen } from './server/http-server.ts';
-import { createInitialisingApp } from './server/initialising-app.ts';
+import { createWaitingApp } from './server/waiting-app.ts';
 import type { Clock } from './store/store.ts';
 import { openApp } from './wiring/app.ts';
 import { createKeysAndAccounts } from './wiring/keys.ts';
@@ -76,43 +76,61 @@ export interface Service {
   close(grace?: number): Promise<void>;
 }
 
-/** Opens the store, and serves. */
+/**
+ * Opens the store, and serves. Where Redis is away it serves all the same: `/livez`, and 503 until Redis is there.
+ *
+ * @throws {StoreUnavailable} where the embedded store cannot be opened, or waiting for Redis would heal nothing
+ */
 export async function openService(loaded: LoadedSettings, surroundings: Surroundings): Promise<Service> {
   const { settings } = loaded;
   const { logger, failuresPerMinute = 12_000 } = surroundings;
-  const foundation = await openFoundation(settings, surroundings);
-  const stop = new AbortController();
-  const ending = new AbortController();
+  const [stop, ending] = [new AbortController(), new AbortController()];
   const running: Promise<void>[] = [];
+  const open = () => openFoundation(settings, surroundings);
+  let foundation = await open().catch((error: unknown) => {
+    if (settings.redisUrl === undefined || !isPassing(error)) throw error;
+    logger.error({ err: error }, 'the store is away: until it is there, everything is answered with 503');
+    return undefined;
+  });
   const shutDown = async () => {
     stop.abort();
     await Promise.allSettled(running);
-    await foundation.store.close();
+    await foundation?.store.close();
   };
   try {
     let welcome: Service['welcome'];
     const server = await listen(settings, async (port, answerWith) => {
-      const serve = async (epoch: string) => {
-        const app = await openApp({
-          ...loaded,
-          port,
-          foundation: { ...foundation, epoch },
-          logger,
-          failuresPerMinute,
-          ending: ending.signal,
-          stop: stop.signal,
-          running,
-        });
+      const answerWaiting = (waitingFor: Parameters<typeof createWaitingApp>[1]) =>
+        answerWith(createWaitingApp(logger, waitingFor).callback());
+      const serve = async (opened: Foundation, epoch: string) => {
+        const instance = { ...loaded, port, foundation: { ...opened, epoch }, logger, failuresPerMinute };
+        const app = await openApp({ ...instance, ending: ending.signal, stop: stop.signal, running });
         answerWith(app.callback());
       };
-      if (foundation.epoch !== undefined) {
-        await serve(foundation.epoch);
+      const serveLater = async (opened: Foundation) => {
+        if (opened.epoch === undefined) {
+          logger.warn(
+            'the store holds no deployment: run "keyturn init" once; until then, 503 is the answer',
+          );
+          answerWaiting('not_initialised');
+        }
+        await awaitDeployment({ ...opened, logger }, epoch => serve(opened, epoch), stop.signal);
+      };
+      if (foundation?.epoch !== undefined) {
+        await serve(foundation, foundation.epoch);
         // Only now: keys that are shown once must not be made by a start that fails.
         welcome = await welcomeOwner(settings, foundation);
-        return;
+      } else if (foundation !== undefined) {
+        running.push(serveLater(foundation));
+      } else {
+        answerWaiting('store_unavailable');
+        running.push(
+          awaitFoundation(open, logger, stop.signal).then(async opened => {
+            foundation = opened;
+            if (opened !== undefined) await serveLater(opened);
+          }),
+        );
       }
-      answerWith(createInitialisingApp(logger).callback());
-      running.push(awaitDeployment({ ...foundation, logger }, serve, stop.signal));
     });
     return {
       issuer: resolveIssuer(settings, server.port).issuer,

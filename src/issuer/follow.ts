@@ -1,10 +1,8 @@
 /** What an instance does all the time beside answering: it follows the store, and writes down what has come together. */
-import { readDeployment } from './deployment.ts';
+import { createAlarm } from './alarm.ts';
 import type { KeyUsage } from './key-usage.ts';
-import type { Records } from './records.ts';
 import type { RevocationLog } from './revocation-log.ts';
 import type { SigningKeys } from './signing-keys.ts';
-import type { Vault } from './vault.ts';
 
 export interface Followed {
   readonly revocationLog: RevocationLog;
@@ -77,53 +75,6 @@ function createUpkeep(signingKeys: SigningKeys, logger: Log): { attend(): void; 
     },
     async rest() {
       await working;
-    },
-  };
-}
-
-/** Waits for a deployment to be made on a store that has none, as `keyturn init` does, and then serves it. */
-export async function awaitDeployment(
-  { records, vault, logger }: { records: Records; vault: Vault; logger: Log },
-  serve: (epoch: string) => Promise<void>,
-  stop: AbortSignal,
-): Promise<void> {
-  logger.warn(
-    'the store holds no deployment: run "keyturn init" once; until then everything is answered with 503',
-  );
-  const alarm = createAlarm(stop);
-  while (!stop.aborted) {
-    try {
-      const deployment = await readDeployment(records, vault);
-      if (deployment !== undefined) return await serve(deployment.epoch);
-    } catch (error) {
-      logger.error({ err: error }, 'the deployment cannot be served yet');
-    }
-    await alarm.wait(interval);
-  }
-}
-
-/** A pause that ends early when it is rung for, or at the end of all. A ring before the pause makes it none. */
-function createAlarm(stop: AbortSignal): { ring(): void; wait(milliseconds: number): Promise<void> } {
-  let isRung = false;
-  let wake = (): void => {};
-  const ring = (): void => {
-    isRung = true;
-    wake();
-  };
-  stop.addEventListener('abort', ring, { once: true });
-  return {
-    ring,
-    async wait(milliseconds) {
-      if (!isRung) {
-        await new Promise<void>(resolve => {
-          const timer = setTimeout(resolve, milliseconds);
-          wake = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      }
-      isRung = false;
     },
   };
 }

@@ -176,18 +176,19 @@ export function createRevocationLog(options: RevocationLogOptions): RevocationLo
     await sweep();
   };
 
-  /** Less than the skew of clocks, and for the store an hour less: another's clock may be behind. */
+  /** From the store an hour late: another's clock may be behind. */
   const sweep = async (): Promise<void> => {
     const now = clock() / 1000;
     revocations.sweep(now - clockSkewSeconds);
     for await (const member of membersOf(store)) {
       const revocation = parseRevocation(member);
-      if (revocation !== undefined && endOf(revocation) > now - sweepSlack) return;
+      if (revocation !== undefined && endOf(revocation) > now - clockSlack) return;
       await store.removeMember(setName, member);
     }
   };
 
-  const end = () => Math.ceil(clock() / 1000) + longestTokenLife;
+  // Our clock may be behind that of whoever minted the last of the tokens.
+  const end = () => Math.ceil(clock() / 1000) + longestTokenLife + clockSlack;
   return {
     revocations,
     revokeKey: (client_id, min_key_version, status) =>
@@ -224,8 +225,8 @@ const beginning = '0-0';
 const pageSize = 1000;
 /** Milliseconds. */
 const sweepInterval = 60_000;
-/** Seconds. */
-const sweepSlack = 3600;
+/** Seconds that clocks of instances may be apart. */
+const clockSlack = 3600;
 /** Milliseconds: how long an instance may be away and still go on where it was. The set keeps what is in force. */
 const retention = 3600 * 1000;
 

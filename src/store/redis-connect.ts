@@ -4,7 +4,7 @@ import { countEras } from './redis-era.ts';
 import { inspectRedis } from './redis-inspect.ts';
 import { dismiss, keepAlive } from './redis-revive.ts';
 import { parseRedisUrl, type RedisTarget } from './redis-url.ts';
-import { StoreUnavailable } from './store.ts';
+import { StoreUnavailable, StoreUnfit } from './store.ts';
 
 export type RedisClient = Redis | Cluster;
 
@@ -53,7 +53,8 @@ export function unavailable(error: unknown): StoreUnavailable {
   if (error instanceof StoreUnavailable) return error;
   // The client's errors carry the command: with it passwords and records would come into the log.
   if (error instanceof Error) Reflect.deleteProperty(error, 'command');
-  return new StoreUnavailable(`Redis: ${messageOf(error)}`, { cause: error });
+  const Kind = hopeless.test(messageOf(error)) ? StoreUnfit : StoreUnavailable;
+  return new Kind(`Redis: ${messageOf(error)}`, { cause: error });
 }
 
 export function messageOf(error: unknown): string {

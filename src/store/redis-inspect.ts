@@ -1,10 +1,10 @@
 /** What must be true of a Redis before it is used, and what its operator should hear. */
 import { Cluster, type Redis } from 'ioredis';
-import { StoreUnavailable } from './store.ts';
+import { StoreUnfit } from './store.ts';
 
 /**
  * Looks at each node that holds data.
- * @throws StoreUnavailable where it is the wrong kind of node, or too old
+ * @throws StoreUnfit where it is the wrong kind of node, or too old
  */
 export async function inspectRedis(
   client: Redis | Cluster,
@@ -34,13 +34,13 @@ async function readInfo(node: Redis): Promise<ReadonlyMap<string, string> | unde
 
 function refuseUnfit(info: ReadonlyMap<string, string>, inCluster: boolean): void {
   if (info.get('role') === 'slave') {
-    throw new StoreUnavailable('Redis: this node is a replica, and writes go to a master');
+    throw new StoreUnfit('Redis: this node is a replica, and writes go to a master');
   }
   if (info.get('cluster_enabled') === '1' && !inCluster) {
-    throw new StoreUnavailable('Redis: this node is part of a Cluster; use redis+cluster://');
+    throw new StoreUnfit('Redis: this node is part of a Cluster; use redis+cluster://');
   }
   const [major = 0, minor = 0] = (info.get('redis_version') ?? '7.0').split('.').map(Number);
-  if (major < 6 || (major === 6 && minor < 2)) throw new StoreUnavailable('Redis: 6.2 or newer is needed');
+  if (major < 6 || (major === 6 && minor < 2)) throw new StoreUnfit('Redis: 6.2 or newer is needed');
 }
 
 function warningsAbout(info: ReadonlyMap<string, string>, inCluster: boolean): string[] {

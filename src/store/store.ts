@@ -134,3 +134,6 @@ export type Clock = () => number;
 export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable';
 }
+
+/** The store answers, and is not one that can be used: it lets us not in, or is of a wrong kind. Waiting heals nothing. */
+export class StoreUnfit extends StoreUnavailable {}

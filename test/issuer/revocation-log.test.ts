@@ -86,11 +86,25 @@ describe.each(['embedded', 'redis'] as const)('the revocation log (%s store)', k
     const y = await join();
     await y.log.catchUp();
     expect(y.log.revocations.ofKey('key')?.min_key_version).toBe(2);
-    clock.now += 8 * 3_600_000;
+    clock.now += 10 * 3_600_000;
     x.moment.now += 61_000;
     await x.log.catchUp();
     expect(await x.store.listMembers('revocations', { limit: 10 })).toEqual([]);
     expect(x.log.revocations.size).toBe(0);
+  });
+
+  it('holds against every token of the key, also where who revoked it was an hour behind', async () => {
+    const clock = createMovableClock();
+    const join = deploy(clock);
+    const x = await join();
+    const y = await join({ clock: () => clock.now - 3_600_000 });
+    await x.log.catchUp();
+    await y.log.revokeKey('key', 2);
+    await x.log.catchUp();
+    clock.now += 86_400_000;
+    x.moment.now += 61_000;
+    await x.log.catchUp();
+    expect(x.log.revocations.ofKey('key')?.min_key_version).toBe(2);
   });
 
   it('reads everything again where the log was trimmed past it', async () => {

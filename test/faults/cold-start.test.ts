@@ -1,0 +1,46 @@
+/** F14: instances that start before their Redis does. They live, say what they wait for, and need no second start. */
+import { expect, test } from 'vitest';
+import { openService } from '../../src/compose.ts';
+import { loadSettings } from '../../src/config/load.ts';
+import { createLogger } from '../../src/server/logger.ts';
+import { StoreUnfit } from '../../src/store/store.ts';
+import { startRedis, until } from '../support/redis-servers.ts';
+import { afterwards, deploy } from './deployments.ts';
+
+test('F14: without Redis an instance lives and lets nobody in; with it, it serves', async () => {
+  const redis = await startRedis();
+  afterwards(() => redis.stop());
+  const { client, start } = await deploy(redis.url);
+  const early = await start('early');
+  const key = await client.createKey(early);
+  const [token, revoked] = [await client.token(early, key), await client.token(early, key)];
+  expect(await client.revokeToken(early, revoked)).toMatchObject({ outcome: 200 });
+  await early.kill();
+  await redis.kill();
+
+  const late = await start('late');
+  const ask = async (path: string) => (await fetch(`http://127.0.0.1:${late.port}${path}`)).status;
+  expect([await ask('/livez'), await ask('/readyz')]).toEqual([200, 503]);
+  expect((await client.use(late, token)).outcome).toBe(503);
+  expect((await client.use(late, revoked)).outcome).toBe(503);
+  expect((await client.exchange(late, key)).outcome).toBe(503);
+
+  await redis.restart();
+  await until('it serves', async () => (await ask('/readyz')) === 200);
+  expect((await client.use(late, token)).outcome).toBe(200);
+  expect((await client.use(late, revoked)).outcome).toBe(401);
+  expect((await client.exchange(late, key)).outcome).toBe(200);
+}, 60_000);
+
+test('a Redis that does not let us in is not waited for', async () => {
+  const redis = await startRedis(['requirepass secret']);
+  afterwards(() => redis.stop());
+  const loaded = loadSettings({
+    KEYTURN_PORT: '0',
+    KEYTURN_REDIS_URL: redis.url.replace('//', '//:wrong@'),
+    KEYTURN_PEPPER: 'a-pepper-for-the-tests-alone-0001',
+    KEYTURN_MASTER_KEY: 'a-master-key-for-the-tests-alone-1',
+  });
+  const logger = createLogger('silent', { write: () => undefined });
+  await expect(openService(loaded, { logger })).rejects.toThrow(StoreUnfit);
+});
