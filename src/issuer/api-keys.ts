@@ -2,10 +2,23 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { generateApiKey } from '../protocol/api-key.ts';
 import { Problem } from '../protocol/errors.ts';
-import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
-import { type ApiKey, type KeySecret, type KeyStatus, statusOf } from './api-key.ts';
+import { eachMember } from '../store/each-member.ts';
+import { StoreUnavailable } from '../store/store.ts';
+import type { ApiKey, KeySecret } from './api-key.ts';
 import type { Evidence } from './idempotency.ts';
-import { type Records, requireMatch, type Stored } from './records.ts';
+import {
+  allKeys,
+  idOfMember,
+  indexEntries,
+  type KeyListOptions,
+  type KeyPage,
+  type KeyQuery,
+  keysWithOrigin,
+  listKeys,
+  ownerIndex,
+  recordName,
+} from './key-lists.ts';
+import { requireMatch, type Stored } from './records.ts';
 import type { RevocationLog } from './revocation-log.ts';
 import type { Vault } from './vault.ts';
 
@@ -52,29 +65,8 @@ export interface ApiKeys {
   all(): AsyncGenerator<ApiKey>;
 }
 
-export interface KeyQuery {
-  /** From the page before. */
-  readonly cursor?: string;
-  /** 1 to 100. */
-  readonly limit: number;
-  readonly feature?: string;
-  readonly owner?: string;
-  readonly status?: KeyStatus;
-  /** Part of the name, in any case, or the id. */
-  readonly q?: string;
-}
-
-export interface KeyPage {
-  /** Newest first. May be fewer than `limit` where a filter is narrow, while `next` says that there are more. */
-  readonly items: readonly ApiKey[];
-  readonly next?: string;
-}
-
-export interface ApiKeysOptions {
-  readonly store: Store;
-  readonly records: Records;
+export interface ApiKeysOptions extends KeyListOptions {
   readonly vault: Vault;
-  readonly clock: Clock;
   readonly revocationLog: RevocationLog;
 }
 
@@ -103,49 +95,6 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
 /** That the key has its newest secret; of one without any, that it is there. */
 export function evidenceOf({ id, secrets }: ApiKey): Evidence {
   return { record: recordName(id), holds: secrets.at(-1)?.hash ?? '' };
-}
-
-const allIndex = 'keys';
-const accessKeyIndex = 'access-keys';
-const originIndex = 'key-origins';
-
-function recordName(id: string): string {
-  return `key/${id}`;
-}
-
-/** Byte order is the order of creation. */
-function indexMember({ id, createdAt }: Pick<ApiKey, 'id' | 'createdAt'>): string {
-  return `${createdAt.toString(36).padStart(memberIdAt - 1, '0')}/${id}`;
-}
-
-const memberIdAt = 10;
-
-function idOfMember(member: string): string {
-  return member.slice(memberIdAt);
-}
-
-/** Every set that a key belongs in, with its member there. */
-function indexEntries(key: ApiKey): [set: string, member: string][] {
-  const member = indexMember(key);
-  if (key.account !== undefined) return [[accessKeyIndex, member]];
-  const isLive = key.status === 'active';
-  return [
-    [allIndex, member],
-    [featureIndex(key.feature ?? ''), member],
-    ...(key.owner === undefined ? [] : [[ownerIndex(key.owner), member] as [string, string]]),
-    ...(isLive ? (key.corsOrigins ?? []) : []).map((origin): [string, string] => [
-      originIndex,
-      `${origin} ${key.id}`,
-    ]),
-  ];
-}
-
-function featureIndex(feature: string): string {
-  return `keys-of-feature/${feature}`;
-}
-
-function ownerIndex(owner: string): string {
-  return `keys-of-owner/${owner}`;
 }
 
 function noSuchKey(): Problem {
@@ -190,39 +139,6 @@ async function insertKey(
   await Promise.all(indexEntries(key).map(([set, member]) => store.addMember(set, member)));
   if (!(await records.create(recordName(key.id), key))) throw new Error('a random UUID came twice');
   return key;
-}
-
-/** Records that one call looks at, at most; where a filter passes few, the caller goes on from `next`. */
-const longestWalk = 1000;
-
-async function listKeys(query: KeyQuery, { store, records, clock }: ApiKeysOptions): Promise<KeyPage> {
-  const set = smallestIndex(query);
-  const items: ApiKey[] = [];
-  let after = query.cursor;
-  for (let walked = 0; walked < longestWalk;) {
-    const members = await store.listMembers(set, { after, limit: query.limit, reverse: true });
-    const page = await records.getMany<ApiKey>(members.map(member => recordName(idOfMember(member))));
-    for (const [place, stored] of page.entries()) {
-      after = members[place];
-      if (stored !== undefined && matches(stored.value, query, clock())) items.push(stored.value);
-      if (items.length === query.limit) return { items, next: after };
-    }
-    if (members.length < query.limit) return { items };
-    walked += members.length;
-  }
-  return { items, next: after };
-}
-
-function smallestIndex({ owner, feature }: KeyQuery): string {
-  if (owner !== undefined) return ownerIndex(owner);
-  return feature === undefined ? allIndex : featureIndex(feature);
-}
-
-function matches(key: ApiKey, { feature, owner, status, q }: KeyQuery, now: number): boolean {
-  if (feature !== undefined && key.feature !== feature) return false;
-  if (owner !== undefined && key.owner !== owner) return false;
-  if (status !== undefined && statusOf(key, now) !== status) return false;
-  return q === undefined || key.id === q.toLowerCase() || key.name.toLowerCase().includes(q.toLowerCase());
 }
 
 /**
@@ -281,7 +197,7 @@ async function removeKey(id: string, how: ChangeOptions, options: ApiKeysOptions
 }
 
 async function disown(owner: string, options: ApiKeysOptions): Promise<void> {
-  for await (const member of membersOf(options.store, ownerIndex(owner), '')) {
+  for await (const member of eachMember(options.store, ownerIndex(owner))) {
     const id = idOfMember(member);
     const release: KeyChange = key => {
       const { owner: current, ...released } = key;
@@ -289,35 +205,5 @@ async function disown(owner: string, options: ApiKeysOptions): Promise<void> {
     };
     if ((await options.records.get<ApiKey>(recordName(id))) !== undefined)
       await changeKey(id, release, {}, options);
-  }
-}
-
-async function* keysWithOrigin(
-  origin: string,
-  { store, records, clock }: ApiKeysOptions,
-): AsyncGenerator<ApiKey> {
-  const prefix = `${origin} `;
-  for await (const member of membersOf(store, originIndex, prefix)) {
-    const stored = await records.get<ApiKey>(recordName(member.slice(prefix.length)));
-    if (stored !== undefined && statusOf(stored.value, clock()) === 'active') yield stored.value;
-  }
-}
-
-async function* allKeys({ store, records }: ApiKeysOptions): AsyncGenerator<ApiKey> {
-  for (const set of [accessKeyIndex, allIndex]) {
-    for await (const member of membersOf(store, set, '')) {
-      const stored = await records.get<ApiKey>(recordName(idOfMember(member)));
-      if (stored !== undefined) yield stored.value;
-    }
-  }
-}
-
-async function* membersOf(store: Store, set: string, prefix: string): AsyncGenerator<string> {
-  let after: string | undefined;
-  for (;;) {
-    const members = await store.listMembers(set, { prefix, after, limit: 500 });
-    yield* members;
-    after = members.at(-1);
-    if (members.length < 500) return;
   }
 }

@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { endOf, type KeyRevocation, type Revocation, Revocations } from '../access/revocations.ts';
 import { clockSkewSeconds } from '../access/verify-token.ts';
+import { eachMember } from '../store/each-member.ts';
 import type { Clock, LogEntry, Store } from '../store/store.ts';
 import { DeploymentLost } from './deployment.ts';
 import { parseNews, parseRevocation, writeNews, writeRevocation } from './revocation-news.ts';
@@ -105,7 +106,7 @@ export function createRevocationLog(options: RevocationLogOptions): RevocationLo
     cursor = await store.lastEntry(logName);
     const known = [...revocations.entries()];
     const inStore = new Set<string>();
-    for await (const member of membersOf(store)) {
+    for await (const member of eachMember(store, setName)) {
       if (known.length > 0) inStore.add(member);
       const revocation = parseRevocation(member);
       if (revocation !== undefined) revocations.apply(revocation);
@@ -180,7 +181,7 @@ export function createRevocationLog(options: RevocationLogOptions): RevocationLo
   const sweep = async (): Promise<void> => {
     const now = clock() / 1000;
     revocations.sweep(now - clockSkewSeconds);
-    for await (const member of membersOf(store)) {
+    for await (const member of eachMember(store, setName)) {
       const revocation = parseRevocation(member);
       if (revocation !== undefined && endOf(revocation) > now - clockSlack) return;
       await store.removeMember(setName, member);
@@ -229,13 +230,3 @@ const sweepInterval = 60_000;
 const clockSlack = 3600;
 /** Milliseconds: how long an instance may be away and still go on where it was. The set keeps what is in force. */
 const retention = 3600 * 1000;
-
-async function* membersOf(store: Store): AsyncGenerator<string> {
-  let after: string | undefined;
-  for (;;) {
-    const members = await store.listMembers(setName, { after, limit: pageSize });
-    yield* members;
-    after = members.at(-1);
-    if (members.length < pageSize) return;
-  }
-}

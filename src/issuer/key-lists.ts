@@ -1,0 +1,129 @@
+/** The sets that keys are found by: newest first, by feature, by owner, by origin. A page is a page, however many keys there are. */
+import { eachMember } from '../store/each-member.ts';
+import type { Clock, Store } from '../store/store.ts';
+import { type ApiKey, type KeyStatus, statusOf } from './api-key.ts';
+import type { Records } from './records.ts';
+
+export interface KeyListOptions {
+  readonly store: Store;
+  readonly records: Records;
+  readonly clock: Clock;
+}
+
+export interface KeyQuery {
+  /** From the page before. */
+  readonly cursor?: string;
+  /** 1 to 100. */
+  readonly limit: number;
+  readonly feature?: string;
+  readonly owner?: string;
+  readonly status?: KeyStatus;
+  /** Part of the name, in any case, or the id. */
+  readonly q?: string;
+}
+
+export interface KeyPage {
+  /** Newest first. May be fewer than `limit` where a filter is narrow, while `next` says that there are more. */
+  readonly items: readonly ApiKey[];
+  readonly next?: string;
+}
+
+/** Records that one call looks at, at most; where a filter passes few, the caller goes on from `next`. */
+const longestWalk = 1000;
+
+export async function listKeys(query: KeyQuery, { store, records, clock }: KeyListOptions): Promise<KeyPage> {
+  const set = smallestIndex(query);
+  const items: ApiKey[] = [];
+  let after = query.cursor;
+  for (let walked = 0; walked < longestWalk;) {
+    const members = await store.listMembers(set, { after, limit: query.limit, reverse: true });
+    const page = await records.getMany<ApiKey>(members.map(member => recordName(idOfMember(member))));
+    for (const [place, stored] of page.entries()) {
+      after = members[place];
+      if (stored !== undefined && matches(stored.value, query, clock())) items.push(stored.value);
+      if (items.length === query.limit) return { items, next: after };
+    }
+    if (members.length < query.limit) return { items };
+    walked += members.length;
+  }
+  return { items, next: after };
+}
+
+function smallestIndex({ owner, feature }: KeyQuery): string {
+  if (owner !== undefined) return ownerIndex(owner);
+  return feature === undefined ? allIndex : featureIndex(feature);
+}
+
+function matches(key: ApiKey, { feature, owner, status, q }: KeyQuery, now: number): boolean {
+  if (feature !== undefined && key.feature !== feature) return false;
+  if (owner !== undefined && key.owner !== owner) return false;
+  if (status !== undefined && statusOf(key, now) !== status) return false;
+  return q === undefined || key.id === q.toLowerCase() || key.name.toLowerCase().includes(q.toLowerCase());
+}
+
+/** The active keys that list this origin (or `*`), page by page. */
+export async function* keysWithOrigin(
+  origin: string,
+  { store, records, clock }: KeyListOptions,
+): AsyncGenerator<ApiKey> {
+  const prefix = `${origin} `;
+  for await (const member of eachMember(store, originIndex, prefix)) {
+    const stored = await records.get<ApiKey>(recordName(member.slice(prefix.length)));
+    if (stored !== undefined && statusOf(stored.value, clock()) === 'active') yield stored.value;
+  }
+}
+
+/** Every key, access keys included: for reports, at the speed of the store. */
+export async function* allKeys({ store, records }: KeyListOptions): AsyncGenerator<ApiKey> {
+  for (const set of [accessKeyIndex, allIndex]) {
+    for await (const member of eachMember(store, set)) {
+      const stored = await records.get<ApiKey>(recordName(idOfMember(member)));
+      if (stored !== undefined) yield stored.value;
+    }
+  }
+}
+
+const allIndex = 'keys';
+const accessKeyIndex = 'access-keys';
+const originIndex = 'key-origins';
+
+/** The record of a key. */
+export function recordName(id: string): string {
+  return `key/${id}`;
+}
+
+/** Byte order is the order of creation. */
+function indexMember({ id, createdAt }: Pick<ApiKey, 'id' | 'createdAt'>): string {
+  return `${createdAt.toString(36).padStart(memberIdAt - 1, '0')}/${id}`;
+}
+
+const memberIdAt = 10;
+
+/** The key's id, of a member that is in its order of creation. */
+export function idOfMember(member: string): string {
+  return member.slice(memberIdAt);
+}
+
+/** Every set that a key belongs in, with its member there. */
+export function indexEntries(key: ApiKey): [set: string, member: string][] {
+  const member = indexMember(key);
+  if (key.account !== undefined) return [[accessKeyIndex, member]];
+  const isLive = key.status === 'active';
+  return [
+    [allIndex, member],
+    [featureIndex(key.feature ?? ''), member],
+    ...(key.owner === undefined ? [] : [[ownerIndex(key.owner), member] as [string, string]]),
+    ...(isLive ? (key.corsOrigins ?? []) : []).map((origin): [string, string] => [
+      originIndex,
+      `${origin} ${key.id}`,
+    ]),
+  ];
+}
+
+function featureIndex(feature: string): string {
+  return `keys-of-feature/${feature}`;
+}
+
+export function ownerIndex(owner: string): string {
+  return `keys-of-owner/${owner}`;
+}
