@@ -116,6 +116,10 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
         }
         await awaitDeployment({ ...opened, logger }, epoch => serve(opened, epoch), stop.signal);
       };
+      const serveOnceOpen = async () => {
+        foundation = await awaitFoundation(open, logger, stop.signal);
+        if (foundation !== undefined) await serveLater(foundation);
+      };
       if (foundation?.epoch !== undefined) {
         await serve(foundation, foundation.epoch);
         // Only now: keys that are shown once must not be made by a start that fails.
@@ -124,12 +128,7 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
         running.push(serveLater(foundation));
       } else {
         answerWaiting('store_unavailable');
-        running.push(
-          awaitFoundation(open, logger, stop.signal).then(async opened => {
-            foundation = opened;
-            if (opened !== undefined) await serveLater(opened);
-          }),
-        );
+        running.push(serveOnceOpen());
       }
     });
     return {
