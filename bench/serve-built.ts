@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import type { Serve } from '../test/support/instances.ts';
-import { until } from '../test/support/redis-servers.ts';
+import { until } from '../test/support/until.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 

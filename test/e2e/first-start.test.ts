@@ -7,7 +7,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ended, runCli, serveCli, type ServingProcess, stopServing } from '../support/built-cli.ts';
-import { until } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 
 /** Milliseconds, on a busy machine. */
 const patience = 180_000;

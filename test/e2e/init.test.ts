@@ -5,7 +5,8 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runCli, serveCli, type ServingProcess, stopServing } from '../support/built-cli.ts';
 import { run, type Said } from '../cli/run.ts';
-import { type RedisServer, startRedis, until } from '../support/redis-servers.ts';
+import { type RedisServer, startRedis } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 
 /** Milliseconds, on a busy machine. */
 const patience = 180_000;

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openService, type Service } from '../../src/compose.ts';
 import { loadSettings } from '../../src/config/load.ts';
 import { createLogger } from '../../src/server/logger.ts';
-import { type RedisServer, startRedis, until } from '../support/redis-servers.ts';
+import { type RedisServer, startRedis } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 import { startService, type TestService } from '../support/service.ts';
 
 const env = {

@@ -4,7 +4,8 @@ import { openService } from '../../src/compose.ts';
 import { loadSettings } from '../../src/config/load.ts';
 import { createLogger } from '../../src/server/logger.ts';
 import { StoreUnfit } from '../../src/store/store.ts';
-import { startRedis, until } from '../support/redis-servers.ts';
+import { startRedis } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 import { afterwards, deploy } from './deployments.ts';
 
 test('F14: without Redis an instance lives and lets nobody in; with it, it serves', async () => {

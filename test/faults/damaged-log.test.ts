@@ -7,7 +7,8 @@ import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { FaultProxy } from '../support/fault-proxy.ts';
 import type { Instance } from '../support/instances.ts';
 import type { RecordedClient, Token } from '../support/recorded-client.ts';
-import { type RedisServer, startRedis, until } from '../support/redis-servers.ts';
+import { type RedisServer, startRedis } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 import { atTheEnd, type Deployment, deploy, proxyTo, through } from './deployments.ts';
 
 const log = 'keyturn:l:{revocations}';

@@ -4,6 +4,7 @@ import { serveCli } from '../support/built-cli.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { createHistory, findViolations } from '../support/history.ts';
 import { initialiseDeployment, type Instance, sharedSettings, startInstance } from '../support/instances.ts';
+import type { RedisGroup } from '../support/redis-servers.ts';
 import { createRecordedClient, type RecordedClient } from '../support/recorded-client.ts';
 
 export interface Deployment {
@@ -16,6 +17,9 @@ export interface Deployment {
 export const bound = 1;
 /** Milliseconds that a revoking call may take at most while an instance is away; the rest is for a busy machine. */
 export const longestRevocation = bound * 1000 + 1000 + 1500;
+
+/** Milliseconds that an election may take, and all that follows from it. */
+export const longestFailover = 45_000;
 
 type Deed = () => Promise<unknown> | void;
 /** Where what is begun is noted, to be ended later. */
@@ -87,4 +91,22 @@ function expectSoundLog(instance: Instance): void {
   const lines = instance.log();
   expect(lines.filter(line => /"level":"fatal"|"status":500/.test(line))).toEqual([]);
   expect(lines.filter(line => /kt_[0-9a-f]{32}_|eyJ[\w-]{10,}\.[\w-]{10,}\./.test(line))).toEqual([]);
+}
+
+/** A proxy that a Redis layout is to be started with. */
+export function proxyOnTheWay() {
+  let proxy: FaultProxy | undefined;
+  return {
+    begin: async (port: number) => {
+      proxy = await startFaultProxy(port);
+      return proxy.port;
+    },
+    get: () => proxy!,
+  };
+}
+
+/** Ends the layout with the test. */
+export function stopLater(group: RedisGroup): RedisGroup {
+  afterwards(() => group.stop());
+  return group;
 }

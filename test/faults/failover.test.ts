@@ -1,30 +1,10 @@
 /** Redis with replicas loses its master, or is split in two: what was told holds, and what was not is told to be unknown. */
 import { expect, test } from 'vitest';
-import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import type { Key, Token } from '../support/recorded-client.ts';
-import { promoteReplica, type RedisGroup, startRedisSentinel, until } from '../support/redis-servers.ts';
-import { afterwards, deploy } from './deployments.ts';
+import { promoteReplica, startRedisSentinel } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
+import { deploy, longestFailover, proxyOnTheWay, stopLater } from './deployments.ts';
 import { startLoad } from './load.ts';
-
-/** Milliseconds. */
-const longestFailover = 45_000;
-
-/** A proxy that a Redis layout is to be started with. */
-function proxyOnTheWay() {
-  let proxy: FaultProxy | undefined;
-  return {
-    begin: async (port: number) => {
-      proxy = await startFaultProxy(port);
-      return proxy.port;
-    },
-    get: () => proxy!,
-  };
-}
-
-function stopLater(group: RedisGroup): RedisGroup {
-  afterwards(() => group.stop());
-  return group;
-}
 
 test('R04: a master that dies with what its replica never had: nobody was told that it is done', async () => {
   const replication = proxyOnTheWay();

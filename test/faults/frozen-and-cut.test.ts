@@ -7,7 +7,8 @@ import type { FaultProxy } from '../support/fault-proxy.ts';
 import { recoveryTime } from '../support/history.ts';
 import type { Instance } from '../support/instances.ts';
 import type { RecordedClient } from '../support/recorded-client.ts';
-import { startRedis, until } from '../support/redis-servers.ts';
+import { startRedis } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 import { startLoad } from './load.ts';
 import { atTheEnd, bound, deploy, longestRevocation, proxyTo, through } from './deployments.ts';
 

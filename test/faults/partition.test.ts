@@ -1,30 +1,10 @@
 /** A Redis that is split in two, and a Cluster that loses the master of the log: who cannot know, refuses. */
 import { expect, test } from 'vitest';
-import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { findViolations } from '../support/history.ts';
-import { type RedisGroup, startRedisCluster, startRedisSentinel, until } from '../support/redis-servers.ts';
-import { afterwards, deploy } from './deployments.ts';
+import { startRedisCluster, startRedisSentinel } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
+import { deploy, longestFailover, proxyOnTheWay, stopLater } from './deployments.ts';
 import { startLoad } from './load.ts';
-
-/** Milliseconds. */
-const longestFailover = 45_000;
-
-/** A proxy that a Redis layout is to be started with. */
-function proxyOnTheWay() {
-  let proxy: FaultProxy | undefined;
-  return {
-    begin: async (port: number) => {
-      proxy = await startFaultProxy(port);
-      return proxy.port;
-    },
-    get: () => proxy!,
-  };
-}
-
-function stopLater(group: RedisGroup): RedisGroup {
-  afterwards(() => group.stop());
-  return group;
-}
 
 test('R05: an old master that one instance alone still reaches: that one refuses before the others are told', async () => {
   const world = proxyOnTheWay();

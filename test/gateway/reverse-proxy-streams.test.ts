@@ -9,6 +9,7 @@ import {
   startUpstream,
   type TestGatewayOptions,
 } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 import { requestText, sendRaw } from '../support/raw-http.ts';
 
 const open: { close(): Promise<unknown> }[] = [];
@@ -133,7 +134,7 @@ test('a caller that does not read slows the upstream down, and is cut off in the
   await delay(700);
   expect(written).toBeLessThan(60);
   expect(isClosed).toBe(false);
-  await waitFor(() => isClosed && log.length > 0);
+  await until('it has come about', () => isClosed && log.length > 0);
   expect(JSON.parse(log[0]!)).toMatchObject({ status: 200, cut: true });
 });
 
@@ -215,8 +216,8 @@ describe('a caller that hangs up', () => {
     await delay(200);
     expect(isClosed).toBe(false);
     calling.destroy();
-    await waitFor(() => isClosed);
-    await waitFor(() => log.length > 0);
+    await until('it has come about', () => isClosed);
+    await until('it has come about', () => log.length > 0);
     expect(log.join('')).not.toMatch(/"level":"(?:error|warn)"|upstream_/);
     expect(count).toBe(1);
   });
@@ -235,7 +236,7 @@ describe('a caller that hangs up', () => {
       const socket = connect(port, '127.0.0.1', () => socket.write(text));
       await delay(200);
       socket.destroy();
-      await waitFor(() => outcome !== '');
+      await until('it has come about', () => outcome !== '');
       expect(outcome).toBe('error');
     }
   });
@@ -318,9 +319,9 @@ describe('an upstream that', () => {
     const socket = connect(port, '127.0.0.1', () => socket.write(first));
     let heard = '';
     socket.on('data', chunk => (heard += chunk.toString()));
-    await waitFor(() => heard.includes('413'));
+    await until('it has come about', () => heard.includes('413'));
     socket.write(`hello${requestText(['GET / HTTP/1.1', 'Host: x'])}`);
-    await waitFor(() => heard.split('HTTP/1.1 413').length === 3);
+    await until('it has come about', () => heard.split('HTTP/1.1 413').length === 3);
     socket.destroy();
     expect(heard).not.toContain('HTTP/1.1 400');
   });
@@ -420,12 +421,4 @@ async function freePort(): Promise<number> {
     server.close(resolve);
   });
   return port;
-}
-
-async function waitFor(isSo: () => boolean): Promise<void> {
-  for (let i = 0; i < 500; i += 1) {
-    if (isSo()) return;
-    await delay(10);
-  }
-  throw new Error('it does not come about');
 }

@@ -9,6 +9,7 @@ import {
   startUpstream,
   type TestGatewayOptions,
 } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 import { requestText, sendRaw } from '../support/raw-http.ts';
 
 const open: { close(): Promise<unknown> }[] = [];
@@ -84,7 +85,7 @@ describe('a WebSocket', () => {
     const upstream = await echo('\x81\x05hello');
     const { port, log } = await gateway(upstream, { timeout: 1 });
     const { socket, heard } = talk(port, handshake('Authorization: Bearer s3cret', 'X-Keyturn-Scope: all'));
-    await waitFor(() => heard().endsWith('hello'));
+    await until('it has come about', () => heard().endsWith('hello'));
     const [head = '', frame] = heard().split('\r\n\r\n');
     expect(head.split('\r\n')).toEqual([
       'HTTP/1.1 101 Switching Protocols',
@@ -95,7 +96,7 @@ describe('a WebSocket', () => {
     ]);
     expect(frame).toBe('\x81\x05hello');
     socket.write('\x81\x02ab', 'latin1');
-    await waitFor(() => heard().endsWith('\x81\x02ab\x81\x02ab'));
+    await until('it has come about', () => heard().endsWith('\x81\x02ab\x81\x02ab'));
 
     const asked = upstream.received[0]!.split('\r\n\r\n')[0]!.split('\r\n');
     expect(asked[0]).toBe('GET /socket?a=1 HTTP/1.1');
@@ -114,20 +115,20 @@ describe('a WebSocket', () => {
     const upstream = await echo();
     const { port } = await gateway(upstream, { timeout: 0.3 });
     const { socket, heard } = talk(port, `${handshake()}early`);
-    await waitFor(() => heard().endsWith('earlyearly'));
+    await until('it has come about', () => heard().endsWith('earlyearly'));
     await delay(700);
     socket.write('late');
-    await waitFor(() => heard().endsWith('latelate'));
+    await until('it has come about', () => heard().endsWith('latelate'));
     expect(upstream.received).toHaveLength(1);
   });
   test('carries five megabytes whole', async () => {
     const upstream = await echo();
     const { port } = await gateway(upstream);
     const { socket, heard } = talk(port, handshake());
-    await waitFor(() => heard().includes('\r\n\r\n'));
+    await until('it has come about', () => heard().includes('\r\n\r\n'));
     const before = heard().length;
     socket.write(Buffer.alloc(5_000_000, 'x'));
-    await waitFor(() => heard().length >= before + 10_000_000);
+    await until('it has come about', () => heard().length >= before + 10_000_000);
     expect(heard().slice(before).replaceAll('x', '')).toBe('');
     expect(heard()).toHaveLength(before + 10_000_000);
   });
@@ -145,37 +146,37 @@ describe('a WebSocket', () => {
     );
     const { port } = await gateway(upstream);
     const { socket, heard, isClosed } = talk(port, handshake());
-    await waitFor(() => heard().includes('101'));
+    await until('it has come about', () => heard().includes('101'));
     if (end === 'caller') socket.end('bye');
     else upstreamSocket?.end('bye');
-    await waitFor(() => isClosed() && isUpstreamClosed);
+    await until('it has come about', () => isClosed() && isUpstreamClosed);
     expect(end === 'caller' ? upstream.received[0] : heard()).toMatch(/bye$/);
   });
   test('ends when nothing moves for the patience of a stream', async () => {
     const { port } = await gateway(await echo(), { patience: { streamPatience: 300 } });
     const { isClosed, heard } = talk(port, handshake());
-    await waitFor(() => isClosed());
+    await until('it has come about', () => isClosed());
     expect(heard()).toContain('101');
   });
   test('ends once the caller may not go on', async () => {
     let isAllowed = true;
     const { port } = await gateway(await echo(), { mayContinue: () => isAllowed });
     const { isClosed, heard } = talk(port, handshake());
-    await waitFor(() => heard().includes('101'));
+    await until('it has come about', () => heard().includes('101'));
     isAllowed = false;
     const begun = performance.now();
-    await waitFor(() => isClosed());
+    await until('it has come about', () => isClosed());
     expect(performance.now() - begun).toBeLessThan(2500);
   });
   test('ends at once when the gateway does', async () => {
     const upstream = await echo();
     const running = await startGateway({ upstream: upstream.url });
     const { isClosed, heard } = talk(running.port, handshake());
-    await waitFor(() => heard().includes('101'));
+    await until('it has come about', () => heard().includes('101'));
     const begun = performance.now();
     await running.close(5000);
     expect(performance.now() - begun).toBeLessThan(1000);
-    await waitFor(() => isClosed());
+    await until('it has come about', () => isClosed());
   });
 });
 
@@ -288,11 +289,3 @@ describe('what is no handshake', () => {
     expect(answer?.header('connection')).toBe('close');
   });
 });
-
-async function waitFor(isSo: () => boolean): Promise<void> {
-  for (let i = 0; i < 500; i += 1) {
-    if (isSo()) return;
-    await delay(10);
-  }
-  throw new Error('it does not come about');
-}

@@ -8,6 +8,7 @@ import {
   type TestGatewayOptions,
   type TestUpstream,
 } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 import { requestText, sendRaw } from '../support/raw-http.ts';
 
 const open: { close(): Promise<void> }[] = [];
@@ -498,7 +499,7 @@ test('the log tells status, duration and the upstream’s time, and no credentia
     headers: { authorization: 'Bearer s3cret' },
   });
   await response.text();
-  await waitFor(() => gateway.log.length > 0);
+  await until('it has come about', () => gateway.log.length > 0);
   const line = JSON.parse(gateway.log[0]!) as Record<string, unknown>;
   expect(line).toMatchObject({ method: 'GET', url: '/a?sc_apikey=[redacted]', status: 201 });
   expect(line['upstreamMs']).toBeGreaterThan(100);
@@ -513,7 +514,7 @@ test('connections are kept, and closed when the gateway ends', async () => {
   expect(upstream.connections()).toBe(1);
   expect(await countConnections(upstream)).toBe(1);
   await gateway.close();
-  await waitFor(async () => (await countConnections(upstream)) === 0);
+  await until('it has come about', async () => (await countConnections(upstream)) === 0);
 });
 
 function countConnections({ server }: TestUpstream): Promise<number> {
@@ -528,12 +529,4 @@ function named(raw: readonly string[] = [], pattern: RegExp): [string, string][]
     if (pattern.test(raw[place]!)) fields.push([raw[place]!, raw[place + 1]!]);
   }
   return fields;
-}
-
-async function waitFor(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 300; i += 1) {
-    if (await isSo()) return;
-    await new Promise(resolve => setTimeout(resolve, 10));
-  }
-  throw new Error('it does not come about');
 }

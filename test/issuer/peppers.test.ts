@@ -4,7 +4,7 @@ import { openService, type Service } from '../../src/compose.ts';
 import { loadSettings } from '../../src/config/load.ts';
 import { WrongSecrets } from '../../src/issuer/deployment.ts';
 import { createLogger } from '../../src/server/logger.ts';
-import { until } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 import { describeOnEachStore, type StorePlace } from '../support/stores.ts';
 
 interface Report {

@@ -10,7 +10,7 @@ import { createRevocationLog, type RevocationLog } from '../../src/issuer/revoca
 import { createRounds } from '../../src/issuer/rounds.ts';
 import { openEmbeddedStore } from '../../src/store/embedded.ts';
 import type { Store } from '../../src/store/store.ts';
-import { until } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 
 /** A reader that takes what it is delivered when the test lets it. */
 class HeldReader implements FeedReader {

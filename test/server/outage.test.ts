@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RedisServer, startRedis, until } from '../support/redis-servers.ts';
+import { type RedisServer, startRedis } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 import { startService, type TestService } from '../support/service.ts';
 
 /** Milliseconds in which each answer has to come, whatever the store does. */

@@ -8,7 +8,8 @@ import { openStore } from '../../src/store/open-store.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type EventReader, openEvents, type ServerEvent } from '../support/event-reader.ts';
 import { requestText } from '../support/raw-http.ts';
-import { startRedis, until } from '../support/redis-servers.ts';
+import { startRedis } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 import { startService, type TestService } from '../support/service.ts';
 import { describeOnEachStore, describeOnEmbeddedStore, type StorePlace } from '../support/stores.ts';
 

@@ -2,7 +2,7 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { until } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 import type { TestService } from '../support/service.ts';
 import { describeOnEachStore } from '../support/stores.ts';
 import { encodePart, signParts } from './forged-tokens.ts';

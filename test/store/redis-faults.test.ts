@@ -9,10 +9,10 @@ import {
   startRedis,
   startRedisCluster,
   startRedisSentinel,
-  until,
   type RedisGroup,
   type RedisServer,
 } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 
 const stores: Store[] = [];
 const servers: { stop(): Promise<void> }[] = [];

@@ -2,7 +2,8 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { dismiss, keepAlive } from '../../src/store/redis-revive.ts';
-import { type RedisServer, startRedis, until } from '../support/redis-servers.ts';
+import { type RedisServer, startRedis } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 
 let server: RedisServer;
 beforeAll(async () => {

@@ -9,8 +9,8 @@ import {
   startRedisCluster,
   promoteReplica,
   startRedisSentinel,
-  until,
 } from '../support/redis-servers.ts';
+import { until } from '../support/until.ts';
 
 const ending: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

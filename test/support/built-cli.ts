@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll } from 'vitest';
-import { until } from './redis-servers.ts';
+import { until } from './until.ts';
 
 export interface Ended {
   readonly code: number | null;

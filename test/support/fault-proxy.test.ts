@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
-import { until } from './redis-servers.ts';
+import { until } from './until.ts';
 import { createRandom } from './seed.ts';
 
 interface Talk {

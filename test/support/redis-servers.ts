@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
 import { findRedisBinary } from './redis-binary.ts';
+import { until } from './until.ts';
 
 export interface RedisServer {
   readonly port: number;
@@ -267,19 +268,4 @@ async function freePort(): Promise<number> {
   });
   if (typeof address !== 'object' || address === null) throw new Error('no free port');
   return address.port;
-}
-
-/** Polls until `condition` holds. @throws Error after `timeout` milliseconds without it */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  timeout = 20_000,
-): Promise<void> {
-  const deadline = performance.now() + timeout;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`in vain we waited until ${what}`);
-    await new Promise(resolve => {
-      setTimeout(resolve, 25);
-    });
-  }
 }
