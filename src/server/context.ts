@@ -3,7 +3,6 @@ import type { RouterContext } from '@koa/router';
 import type { Next } from 'koa';
 import type { DoorDecision } from '../access/doors.ts';
 import type { GuardState } from '../middleware/koa.ts';
-import type { OAuthErrorCode, ProblemCode } from '../protocol/errors.ts';
 
 export interface AppState extends GuardState {
   /** What the guard of a resource route decided. */
@@ -17,8 +16,8 @@ export interface AppState extends GuardState {
   self?: string;
   /** Milliseconds that an upstream took to answer. */
   upstreamMs?: number;
-  /** Why it was refused. */
-  code?: ProblemCode | OAuthErrorCode;
+  /** Why it failed, where an error told: the code that the caller reads, and what the log says of it. */
+  failure?: { readonly code: string; readonly reason: string };
 }
 
 export type AppContext = RouterContext<AppState>;

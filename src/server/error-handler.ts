@@ -1,7 +1,7 @@
 /** Errors become answers here, and only here: OAuth's JSON on its endpoints, problem+json everywhere else. */
 import type { Middleware, ParameterizedContext } from 'koa';
 import type { Logger } from 'pino';
-import { OAuthError, Problem, retryAfterSeconds } from '../protocol/errors.ts';
+import { OAuthError, oauthErrors, Problem, problems, retryAfterSeconds } from '../protocol/errors.ts';
 import { problemDocument, problemMediaType } from '../protocol/problem-document.ts';
 import { StoreUnavailable } from '../store/store.ts';
 import type { AppState } from './context.ts';
@@ -69,7 +69,7 @@ function warn(logger: Logger, ctx: Context, { cause }: Error): void {
 }
 
 function answerOAuth(ctx: Context, error: OAuthError): void {
-  ctx.state.code = error.code;
+  ctx.state.failure = { code: error.code, reason: oauthErrors[error.code].log };
   ctx.status = error.status;
   ctx.set('Cache-Control', 'no-store');
   if (error.status === 503 || error.status === 429)
@@ -84,7 +84,7 @@ function answerOAuth(ctx: Context, error: OAuthError): void {
 }
 
 function answerProblem(ctx: Context, problem: Problem): void {
-  ctx.state.code = problem.code;
+  ctx.state.failure = { code: problem.code, reason: problems[problem.code].log };
   ctx.status = problem.status;
   ctx.set('Cache-Control', 'no-store');
   ctx.set(problem.headers);

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Middleware } from 'koa';
 import type { Logger } from 'pino';
-import { problems, oauthErrors, type OAuthErrorCode, type ProblemCode } from '../protocol/errors.ts';
+import { problems } from '../protocol/errors.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { AppState } from './context.ts';
 
@@ -56,8 +56,6 @@ function describe(
 ): object {
   const isCut = body instanceof Readable && !res.writableFinished;
   const { access } = state;
-  const decision = state.decision ?? access;
-  const code = state.code ?? (decision?.allowed === false ? decision.code : undefined);
   return {
     requestId: state.requestId,
     method,
@@ -68,7 +66,7 @@ function describe(
     ...(isCut && { cut: true }),
     address: state.address,
     clientId: state.clientId ?? access?.token?.clientId ?? state.decision?.token?.claims.client_id,
-    ...(code !== undefined && { code, reason: reasonOf(code) }),
+    ...(state.failure ?? denialIn(state)),
   };
 }
 
@@ -76,6 +74,8 @@ function hundredths(milliseconds: number): number {
   return Math.round(milliseconds * 100) / 100;
 }
 
-function reasonOf(code: ProblemCode | OAuthErrorCode): string {
-  return code in oauthErrors ? oauthErrors[code as OAuthErrorCode].log : problems[code as ProblemCode].log;
+/** A guard answers by itself, without an error. */
+function denialIn({ decision, access }: AppState): AppState['failure'] {
+  const denial = decision ?? access;
+  return denial?.allowed === false ? { code: denial.code, reason: problems[denial.code].log } : undefined;
 }
