@@ -6,10 +6,10 @@ import { createHash } from 'node:crypto';
 import { compactVerify, errors } from 'jose';
 import type { Revocations } from '../access/revocations.ts';
 import { BadCredential } from '../protocol/errors.ts';
-import { parseGuid } from '../protocol/guid.ts';
 import type { Clock, Store } from '../store/store.ts';
 import type { ApiKey } from './api-key.ts';
 import type { ApiKeys } from './api-keys.ts';
+import { isNamed } from './authenticate-key.ts';
 import { type ClientAssertion, endOf, faultOf, readAssertion } from './client-assertion.ts';
 import { type KeyUsage, ofAssertions } from './key-usage.ts';
 import {
@@ -56,8 +56,7 @@ export function createAssertionAuthenticator(options: AssertionAuthenticatorOpti
       if (assertion === undefined) throw refused();
       const key = (await apiKeys.find(assertion.keyId))?.value;
       const isSigned = await isSignedBy(key?.publicJwk, assertion);
-      const isNamed = clientId === undefined || parseGuid(clientId) === assertion.keyId;
-      if (key === undefined || !isSigned || !isNamed) {
+      if (key === undefined || !isSigned || !isNamed(key.id, clientId)) {
         await confirm();
         throw refused();
       }

@@ -3,6 +3,7 @@
  * time: an unknown key is hashed against nothing, and every failure asks the store the same questions.
  */
 import { parseApiKey } from '../protocol/api-key.ts';
+import { parseGuid } from '../protocol/guid.ts';
 import type { Clock } from '../store/store.ts';
 import { type ApiKey, type KeySecret, livingSecrets, statusOf } from './api-key.ts';
 import type { ApiKeys } from './api-keys.ts';
@@ -16,11 +17,13 @@ export interface AuthenticatedKey {
 
 export interface KeyAuthenticator {
   /**
-   * The key whose secret this is, or undefined: no key string, or not the secret of the key that it names.
+   * The key whose secret this is, or undefined: no key string, not the secret of the key that it names, or another key
+   * than the request names beside it.
    *
+   * @param clientId as the request has it, where it has one
    * @throws {StoreUnavailable} where it cannot be told
    */
-  authenticate(text: string): Promise<AuthenticatedKey | undefined>;
+  authenticate(text: string, clientId?: string): Promise<AuthenticatedKey | undefined>;
 }
 
 export interface KeyAuthenticatorOptions {
@@ -41,13 +44,13 @@ export function createKeyAuthenticator({
   isConfirmed,
 }: KeyAuthenticatorOptions): KeyAuthenticator {
   return {
-    async authenticate(text) {
+    async authenticate(text, clientId) {
       const presented = parseApiKey(text);
       if (presented === undefined) return undefined;
       const key = (await apiKeys.find(presented.id))?.value;
       const secrets = key === undefined ? [] : livingSecrets(key, clock());
       const secret = secrets.find(known => vault.verifySecret(presented.id, presented.secret, known));
-      if (key !== undefined && secret !== undefined) {
+      if (key !== undefined && secret !== undefined && isNamed(presented.id, clientId)) {
         if (!isConfirmed()) await confirm();
         return { key, secret };
       }
@@ -58,6 +61,11 @@ export function createKeyAuthenticator({
       return undefined;
     },
   };
+}
+
+/** Whether the client that a request names beside its credential, if it names one, is the key: in any form of a GUID. */
+export function isNamed(id: string, clientId: string | undefined): boolean {
+  return clientId === undefined || parseGuid(clientId) === id;
 }
 
 /** Secrets that a key has at most; every failure costs as many hashes. */

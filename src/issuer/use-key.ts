@@ -1,6 +1,5 @@
 /** A key that is sent as itself to an OAuth endpoint: whose it is, whether it may be used now, and its being used. */
 import { BadCredential, OAuthError } from '../protocol/errors.ts';
-import { parseGuid } from '../protocol/guid.ts';
 import type { Clock } from '../store/store.ts';
 import type { ApiKey } from './api-key.ts';
 import { type AuthenticatedKey, type KeyAuthenticator, unusableBecause } from './authenticate-key.ts';
@@ -55,11 +54,8 @@ async function identifyKey(
   request: PresentedKey,
   { authenticator }: UseKeyOptions,
 ): Promise<AuthenticatedKey> {
-  const authenticated = await authenticator.authenticate(request.secret);
-  const named = request.clientId === undefined ? undefined : (parseGuid(request.clientId) ?? 'none');
-  if (authenticated === undefined || (named !== undefined && named !== authenticated.key.id)) {
-    throw badCredential(request, refusedDescription);
-  }
+  const authenticated = await authenticator.authenticate(request.secret, request.clientId);
+  if (authenticated === undefined) throw badCredential(request, refusedDescription);
   return authenticated;
 }
 

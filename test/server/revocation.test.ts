@@ -255,6 +255,27 @@ describeOnEachStore('revocation', store => {
         expect(await use(service, token)).toBe(200);
       }
     });
+    test('slows down whoever guesses, by every way of sending them, and nobody else', async () => {
+      const own = await store.start({ failuresPerMinute: 4 });
+      const { apiKey, key } = await own.createKey({});
+      const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+      const guesses: [Record<string, string>, Record<string, string>][] = [
+        [{}, basic(key.id, 'wrong')],
+        [{ client_secret: `${apiKey.slice(0, -1)}_` }, {}],
+        [{ client_id: randomUUID(), client_secret: apiKey }, {}],
+        [{ client_assertion_type: type, client_assertion: 'x.y.z' }, {}],
+      ];
+      const guess = ([fields, headers]: (typeof guesses)[number]) =>
+        revoke(own, { token: 'x', ...fields }, headers);
+      for (const wrong of guesses) expect(await errorOf(await guess(wrong))).toBe('401 invalid_client');
+      for (const wrong of guesses) {
+        const response = await guess(wrong);
+        expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+        expect(await errorOf(response)).toBe('429 temporarily_unavailable');
+      }
+      for (const headers of [basic(key.id, apiKey), {}])
+        expect((await revoke(own, { token: 'x' }, headers)).status).toBe(200);
+    });
     test('in two ways at once is 400', async () => {
       const { apiKey, key } = await service.createKey({});
       const token = await service.token(apiKey);

@@ -2,9 +2,9 @@
 import type { AssertionAuthenticator } from '../../issuer/authenticate-assertion.ts';
 import type { KeyAuthenticator } from '../../issuer/authenticate-key.ts';
 import type { Revoker } from '../../issuer/revoke.ts';
-import { OAuthError } from '../../protocol/errors.ts';
-import { parseGuid } from '../../protocol/guid.ts';
-import { type ClientCredentials, readClientCredentials } from '../client-authentication.ts';
+import type { Throttle } from '../../issuer/throttle.ts';
+import { BadCredential, OAuthError } from '../../protocol/errors.ts';
+import { type ClientCredentials, readClientCredentials, slowDownFailures } from '../client-authentication.ts';
 import { readParameters } from '../parameters.ts';
 import type { AppMiddleware } from '../context.ts';
 
@@ -12,13 +12,15 @@ export interface RevocationOptions {
   readonly revoker: Revoker;
   readonly authenticator: KeyAuthenticator;
   readonly assertions: AssertionAuthenticator;
+  readonly throttle: Throttle;
 }
 
 export function createRevocationEndpoint(options: RevocationOptions): AppMiddleware {
   return async ctx => {
     const parameters = await readParameters(ctx.req, ctx.querystring);
     const credentials = readClientCredentials(ctx.req.headers.authorization, parameters);
-    if (credentials !== undefined) await checkCredentials(credentials, options);
+    if (credentials !== undefined)
+      await slowDownFailures(checkCredentials(credentials, options), options.throttle, ctx);
     const token = parameters.get('token');
     if (token === undefined)
       throw new OAuthError('invalid_request', 'Send the token, or the API key, as token.');
@@ -40,10 +42,8 @@ async function checkCredentials(
     await assertions.authenticate(secret, clientId);
     return;
   }
-  const authenticated = await authenticator.authenticate(secret);
-  const named = clientId === undefined ? undefined : (parseGuid(clientId) ?? 'none');
-  if (authenticated !== undefined && (named === undefined || named === authenticated.key.id)) return;
-  throw new OAuthError(
+  if ((await authenticator.authenticate(secret, clientId)) !== undefined) return;
+  throw new BadCredential(
     'invalid_client',
     'The client credentials are not valid; none are needed to revoke what you hold.',
   );

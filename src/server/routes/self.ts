@@ -2,15 +2,14 @@
 import type { GenuineToken } from '../../access/verify-token.ts';
 import { type KeyAuthenticator, unusableBecause } from '../../issuer/authenticate-key.ts';
 import type { IsWholeToken } from '../../issuer/whole-token.ts';
-import { grantedAccess } from '../../middleware/koa.ts';
 import type { SettleUse } from '../../issuer/settle-use.ts';
 import type { Throttle } from '../../issuer/throttle.ts';
 import { parseBasic } from '../../protocol/authorization.ts';
 import { Problem } from '../../protocol/errors.ts';
-import { parseGuid } from '../../protocol/guid.ts';
 import { allowsOrigin } from '../../protocol/origin.ts';
 import type { Clock } from '../../store/store.ts';
 import type { AppMiddleware } from '../context.ts';
+import { grantedToken } from '../door-guard.ts';
 
 export interface SelfGuardOptions {
   readonly authenticator: KeyAuthenticator;
@@ -28,7 +27,7 @@ export function createSelfGuard(options: SelfGuardOptions): AppMiddleware {
     const basic = parseBasic(authorization);
     if (basic.kind === 'none') {
       return options.guarded(ctx, async () => {
-        await requireWholeToken(grantedAccess(ctx.state), options);
+        await requireWholeToken(grantedToken(ctx.state), options);
         await next();
       });
     }
@@ -54,9 +53,8 @@ async function identifyKey(
   address: string,
   { authenticator, settleUse, throttle, clock }: SelfGuardOptions,
 ): Promise<string> {
-  const authenticated = await authenticator.authenticate(secret);
-  if (authenticated === undefined || !isOwnName(id, authenticated.key.id))
-    throw refuseStranger(address, throttle);
+  const authenticated = await authenticator.authenticate(secret, id === '' ? undefined : id);
+  if (authenticated === undefined) throw refuseStranger(address, throttle);
   const { key } = authenticated;
   const reason = unusableBecause(key, clock());
   if (reason !== undefined) throw invalid(reason);
@@ -66,10 +64,6 @@ async function identifyKey(
   const settled = await settleUse(authenticated, secret, address);
   if (settled === undefined) throw invalid();
   return settled.key.id;
-}
-
-function isOwnName(named: string, id: string): boolean {
-  return named === '' || parseGuid(named) === id;
 }
 
 /** As at the token endpoint: failures are counted by address, and slowed down. */
