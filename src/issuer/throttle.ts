@@ -5,6 +5,7 @@
  */
 import { isIPv6 } from 'node:net';
 import { LRUCache } from 'lru-cache';
+import { Problem } from '../protocol/errors.ts';
 
 export interface Throttle {
   /** Seconds that the address has to wait, or 0. */
@@ -39,6 +40,18 @@ export function createThrottle({ limit, window, now }: ThrottleOptions): Throttl
       else entry.count += 1;
     },
   };
+}
+
+/**
+ * Counts a failure, and has an address wait that had failed too often before.
+ *
+ * @throws {Problem} `too_many_requests`
+ */
+export function slowDown(throttle: Throttle, address: string): void {
+  const seconds = throttle.wait(address);
+  throttle.fail(address);
+  if (seconds === 0) return;
+  throw new Problem('too_many_requests', undefined, { headers: { 'Retry-After': String(seconds) } });
 }
 
 /** One IPv6 subscriber has a /64: walking through its addresses is no way round. */

@@ -317,7 +317,7 @@ export const problems: Record<ProblemCode, ErrorRow> = {
   },
 };
 
-/** Seconds after which a caller who met a 503 or 429 may try again. */
+/** Seconds after which a caller who met a 503 may try again. */
 export const retryAfterSeconds = 1;
 
 /** Characters; descriptions may repeat what a caller sent. */
@@ -330,15 +330,23 @@ export class OAuthError extends Error {
   readonly description: string;
   /** Where the code's own status does not apply, as a bad `subject_token` (RFC 8693 section 2.2.2). */
   readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
 
-  constructor(code: OAuthErrorCode, description: string, options: { status?: number; cause?: unknown } = {}) {
+  constructor(code: OAuthErrorCode, description: string, options: OAuthErrorOptions = {}) {
     super(`${code}: ${description}`, { cause: options.cause });
     this.code = code;
     this.description = description
       .slice(0, longestDescription)
       .replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?');
     this.status = options.status ?? oauthErrors[code].status;
+    this.headers = options.headers ?? {};
   }
+}
+
+interface OAuthErrorOptions {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
 }
 
 /** The credential was not a valid API key: what a throttle counts, whichever code the door answers. */

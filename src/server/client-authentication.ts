@@ -2,7 +2,7 @@
  * How a client authenticates to an OAuth endpoint: by HTTP Basic, by a secret in the body, or by an assertion that it
  * signed (RFC 7521 section 4.2), never in two ways (RFC 6749 section 2.3).
  */
-import type { Throttle } from '../issuer/throttle.ts';
+import { slowDown, type Throttle } from '../issuer/throttle.ts';
 import { type BasicCredential, parseBasic } from '../protocol/authorization.ts';
 import { BadCredential, OAuthError } from '../protocol/errors.ts';
 import type { AppContext } from './context.ts';
@@ -75,17 +75,10 @@ function readBasic(basic: BasicCredential, clientId: string | undefined): Client
  * whatever its address has done: else one caller could shut out its neighbours.
  */
 export async function slowDownFailures<T>(work: Promise<T>, throttle: Throttle, ctx: AppContext): Promise<T> {
-  const { address } = ctx.state;
   try {
     return await work;
   } catch (error) {
-    if (!(error instanceof BadCredential)) throw error;
-    const seconds = throttle.wait(address);
-    throttle.fail(address);
-    if (seconds === 0) throw error;
-    ctx.set('Retry-After', String(seconds));
-    throw new OAuthError('temporarily_unavailable', 'Too many failed attempts from this address.', {
-      status: 429,
-    });
+    if (error instanceof BadCredential) slowDown(throttle, ctx.state.address);
+    throw error;
   }
 }

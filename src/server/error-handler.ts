@@ -44,8 +44,9 @@ function asOAuth(error: unknown): OAuthError {
     });
   }
   if (error instanceof Problem) {
-    const code = error.status === 503 ? 'temporarily_unavailable' : 'invalid_request';
-    return new OAuthError(code, error.detail, { status: error.status, cause: error });
+    const { status, headers } = error;
+    const code = status === 503 || status === 429 ? 'temporarily_unavailable' : 'invalid_request';
+    return new OAuthError(code, error.detail, { status, headers, cause: error });
   }
   return new OAuthError('server_error', 'The fault is on this side and has been logged.', { cause: error });
 }
@@ -69,12 +70,7 @@ function warn(logger: Logger, ctx: Context, { cause }: Error): void {
 }
 
 function answerOAuth(ctx: Context, error: OAuthError): void {
-  ctx.state.failure = { code: error.code, reason: oauthErrors[error.code].log };
-  ctx.status = error.status;
-  ctx.set('Cache-Control', 'no-store');
-  if (error.status === 503 || error.status === 429)
-    ctx.set('Retry-After', String(ctx.response.get('Retry-After') || retryAfterSeconds));
-  if (error.status === 413) ctx.set('Connection', 'close');
+  beginAnswer(ctx, error, oauthErrors[error.code].log);
   if (error.status === 401 && /^basic\b/i.test(ctx.get('Authorization'))) {
     const challenge = `Basic realm="keyturn", error="${error.code}", error_description="${error.description}"`;
     ctx.set('WWW-Authenticate', challenge);
@@ -84,11 +80,15 @@ function answerOAuth(ctx: Context, error: OAuthError): void {
 }
 
 function answerProblem(ctx: Context, problem: Problem): void {
-  ctx.state.failure = { code: problem.code, reason: problems[problem.code].log };
-  ctx.status = problem.status;
-  ctx.set('Cache-Control', 'no-store');
-  ctx.set(problem.headers);
-  if (problem.status === 503) ctx.set('Retry-After', String(retryAfterSeconds));
+  beginAnswer(ctx, problem, problems[problem.code].log);
   ctx.set('Content-Type', problemMediaType);
   ctx.body = JSON.stringify(problemDocument(problem.code, problem.detail, problem.errors));
+}
+
+function beginAnswer(ctx: Context, { code, status, headers }: OAuthError | Problem, reason: string): void {
+  ctx.state.failure = { code, reason };
+  ctx.status = status;
+  ctx.set('Cache-Control', 'no-store');
+  ctx.set(headers);
+  if (status === 503) ctx.set('Retry-After', String(retryAfterSeconds));
 }

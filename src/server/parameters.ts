@@ -52,7 +52,7 @@ const inBodyAlone =
 function asOAuthError(error: unknown): never {
   if (!(error instanceof Problem)) throw error;
   const status = error.code === 'payload_too_large' ? 413 : 400;
-  throw new OAuthError('invalid_request', error.detail, { status, cause: error });
+  throw new OAuthError('invalid_request', error.detail, { status, headers: error.headers, cause: error });
 }
 
 function formEntries(text: string): Iterable<[string, string]> {

@@ -1,6 +1,6 @@
 /** How often one address may fail. */
 import { describe, expect, it } from 'vitest';
-import { createThrottle } from '../../src/issuer/throttle.ts';
+import { createThrottle, slowDown } from '../../src/issuer/throttle.ts';
 
 function throttleAt(start: number) {
   let now = start;
@@ -20,6 +20,17 @@ describe('the throttle', () => {
     expect(throttle.wait('1.2.3.5')).toBe(0);
     advance(40);
     expect(throttle.wait('1.2.3.4')).toBe(0);
+  });
+
+  it('refuses the failures of an address that has to wait, and counts them', () => {
+    const { throttle, advance } = throttleAt(0);
+    for (let failure = 0; failure < 3; failure += 1) slowDown(throttle, '1.2.3.4');
+    advance(20);
+    const refused = { code: 'too_many_requests', headers: { 'Retry-After': '40' } };
+    expect(() => slowDown(throttle, '1.2.3.4')).toThrow(expect.objectContaining(refused));
+    slowDown(throttle, '1.2.3.5');
+    advance(40);
+    slowDown(throttle, '1.2.3.4');
   });
 
   it.each([

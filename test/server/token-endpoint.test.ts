@@ -935,6 +935,14 @@ describeOnEmbeddedStore('the bounds of the token endpoint', store => {
     expect(answer?.header('connection')).toBe('close');
     expect(await stillServes()).toBe(true);
   });
+  test('a body that is encoded is not read: the connection is closed behind the answer', async () => {
+    const head = ['POST /oauth/token HTTP/1.1', 'Host: x', `Content-Type: ${formType}`];
+    const answer = await sendRaw(service.port, [
+      requestText([...head, 'Content-Encoding: gzip', 'Content-Length: 104857600']),
+    ]);
+    expect(answer?.status).toBe(400);
+    expect(answer?.header('connection')).toBe('close');
+  });
   test('a body of just the limit is read', async () => {
     const body = `${good()}&x=`;
     const response = await post(service, body + 'a'.repeat(65_536 - body.length), {

@@ -3,7 +3,7 @@ import type { GenuineToken } from '../../access/verify-token.ts';
 import { type KeyAuthenticator, unusableBecause } from '../../issuer/authenticate-key.ts';
 import type { IsWholeToken } from '../../issuer/whole-token.ts';
 import type { SettleUse } from '../../issuer/settle-use.ts';
-import type { Throttle } from '../../issuer/throttle.ts';
+import { slowDown, type Throttle } from '../../issuer/throttle.ts';
 import { parseBasic } from '../../protocol/authorization.ts';
 import { Problem } from '../../protocol/errors.ts';
 import { allowsOrigin } from '../../protocol/origin.ts';
@@ -54,7 +54,10 @@ async function identifyKey(
   { authenticator, settleUse, throttle, clock }: SelfGuardOptions,
 ): Promise<string> {
   const authenticated = await authenticator.authenticate(secret, id === '' ? undefined : id);
-  if (authenticated === undefined) throw refuseStranger(address, throttle);
+  if (authenticated === undefined) {
+    slowDown(throttle, address);
+    throw invalid();
+  }
   const { key } = authenticated;
   const reason = unusableBecause(key, clock());
   if (reason !== undefined) throw invalid(reason);
@@ -64,14 +67,6 @@ async function identifyKey(
   const settled = await settleUse(authenticated, secret, address);
   if (settled === undefined) throw invalid();
   return settled.key.id;
-}
-
-/** As at the token endpoint: failures are counted by address, and slowed down. */
-function refuseStranger(address: string, throttle: Throttle): Problem {
-  const seconds = throttle.wait(address);
-  throttle.fail(address);
-  if (seconds === 0) return invalid();
-  return new Problem('too_many_requests', undefined, { headers: { 'Retry-After': String(seconds) } });
 }
 
 function invalid(reason?: string): Problem {
