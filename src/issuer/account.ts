@@ -1,6 +1,7 @@
 /** An account as the store keeps it, what it may say, and what of it is shown. */
-import { type Static, Type } from 'typebox';
+import { type Static, type TSchema, Type } from 'typebox';
 import type { Role } from '../config/catalogue.ts';
+import type { Frozen } from '../config/frozen.ts';
 import { Problem } from '../protocol/errors.ts';
 import { parseOriginList } from '../protocol/origin.ts';
 import { isScopeToken } from '../protocol/scope.ts';
@@ -24,7 +25,7 @@ export interface Account {
 }
 
 /** An account as the admin API shows it. */
-export function presentAccount({ unsettled: _, ...account }: Account): Record<string, unknown> {
+export function presentAccount({ unsettled: _, ...account }: Account): AccountView {
   return { ...account, createdAt: new Date(account.createdAt).toISOString() };
 }
 
@@ -63,6 +64,19 @@ export const newAccountSchema = Type.Object(
 
 /** The body of `PATCH /admin/accounts/{id}`. */
 export const accountPatchSchema = Type.Partial(Type.Object(accountFields), { additionalProperties: false });
+
+/** What is shown of an account. What the record has and this has not does not compile. */
+export const accountViewSchema = Type.Object({
+  id: Type.String(),
+  role: accountFields.role,
+  permissions: Type.Array(Type.String(), { description: 'Scopes beside those of the role.' }),
+  provider: accountFields.provider,
+  corsOrigins: Type.Array(Type.String()),
+  accessKey: Type.Optional(Type.String({ format: 'uuid', description: 'The id of its access key.' })),
+  createdAt: Type.String({ format: 'date-time' }),
+} satisfies Record<Exclude<keyof Account, 'unsettled'>, TSchema>);
+
+type AccountView = Frozen<Static<typeof accountViewSchema>>;
 
 export type AccountPatch = Static<typeof accountPatchSchema>;
 

@@ -1,5 +1,4 @@
-/** An API key as the store keeps it, and what of it is ever shown again. */
-import { type KeyUse, ofAssertions } from './key-usage.ts';
+/** An API key as the store keeps it. */
 import type { PublicJwk } from './public-jwk.ts';
 import type { SecretHash } from './vault.ts';
 
@@ -63,44 +62,4 @@ export function statusOf(key: ApiKey, now: number): KeyStatus {
 /** The secrets that are still good. */
 export function livingSecrets({ secrets }: ApiKey, now: number): readonly KeySecret[] {
   return secrets.filter(({ retiresAt }) => retiresAt === undefined || retiresAt > now);
-}
-
-/** A key as the admin API shows it: never a secret, never a hash. */
-export function presentKey(key: ApiKey, now: number, uses: readonly KeyUse[] = []): Record<string, unknown> {
-  const { version, secrets: _, ...rest } = key;
-  return {
-    ...rest,
-    corsOrigins: key.corsOrigins ?? [],
-    doors: key.doors ?? ['token'],
-    status: statusOf(key, now),
-    keyVersion: version,
-    notBefore: isoTime(key.notBefore),
-    expiresAt: isoTime(key.expiresAt),
-    createdAt: isoTime(key.createdAt),
-    updatedAt: isoTime(key.updatedAt),
-    ...(key.publicJwk !== undefined && presentAssertions(uses)),
-    secrets: livingSecrets(key, now).map(secret => presentSecret(secret, uses)),
-  };
-}
-
-function presentAssertions(uses: readonly KeyUse[]): Record<string, unknown> {
-  const use = uses.find(({ secret }) => secret === ofAssertions);
-  return { lastAssertionAt: isoTime(use?.at) ?? null, lastAssertionFrom: use?.from ?? null };
-}
-
-function presentSecret(secret: KeySecret, uses: readonly KeyUse[]): Record<string, unknown> {
-  const use = uses.find(({ secret: createdAt }) => createdAt === secret.createdAt);
-  return {
-    state:
-      secret.firstUseGrace !== undefined ? 'pending' : secret.retiresAt !== undefined ? 'retiring' : 'active',
-    last4: secret.last4,
-    createdAt: isoTime(secret.createdAt),
-    lastUsedAt: isoTime(use?.at) ?? null,
-    lastUsedFrom: use?.from ?? null,
-    retiresAt: isoTime(secret.retiresAt) ?? null,
-  };
-}
-
-function isoTime(time: number | undefined): string | undefined {
-  return time === undefined ? undefined : new Date(time).toISOString();
 }

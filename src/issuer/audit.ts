@@ -118,12 +118,6 @@ export async function underAudit<T>(
   }
 }
 
-/** An entry as the admin API shows it. */
-export function presentEntry(entry: AuditEntry): Record<string, unknown> {
-  const { actor, at, ...rest } = entry;
-  return { ...rest, at: new Date(at).toISOString(), ...actor };
-}
-
 interface Head {
   readonly seq: number;
   readonly hash: string;

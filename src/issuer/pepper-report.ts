@@ -1,21 +1,24 @@
 /** How many keys still wait for their hash to be renewed under the first pepper. */
+import { type Static, Type } from 'typebox';
+import type { Frozen } from '../config/frozen.ts';
 import type { Clock } from '../store/store.ts';
 import { livingSecrets, statusOf } from './api-key.ts';
 import type { ApiKeys } from './api-keys.ts';
 import type { Vault } from './vault.ts';
 
-export interface PepperReport {
-  /** The pepper that new hashes are made with, by its id. */
-  readonly current: string;
-  /** Secrets of keys that could still be used, by pepper; one that is not configured verifies nothing. */
-  readonly peppers: readonly {
-    readonly id: string;
-    readonly configured: boolean;
-    readonly secrets: number;
-  }[];
-  /** Secrets under another pepper than the current one. */
-  readonly waiting: number;
-}
+export const pepperReportSchema = Type.Object({
+  current: Type.String({ description: 'The pepper that new hashes are made with, by its id.' }),
+  peppers: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      configured: Type.Boolean({ description: 'One that is not configured verifies nothing.' }),
+      secrets: Type.Integer({ description: 'Secrets of keys that could still be used.' }),
+    }),
+  ),
+  waiting: Type.Integer({ description: 'Secrets under another pepper than the current one.' }),
+});
+
+export type PepperReport = Frozen<Static<typeof pepperReportSchema>>;
 
 /** Looks at every key: takes as long as there are keys. */
 export async function reportPeppers(apiKeys: ApiKeys, vault: Vault, clock: Clock): Promise<PepperReport> {

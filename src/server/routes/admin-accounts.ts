@@ -1,11 +1,11 @@
 /** `/admin/accounts`: who may do what here, and their access keys. */
-import { Type } from 'typebox';
 import { type Account, accountPatchSchema, newAccountSchema, presentAccount } from '../../issuer/account.ts';
 import type { Accounts } from '../../issuer/accounts.ts';
 import { type Audit, underAudit } from '../../issuer/audit.ts';
 import { etagOf, requireMatch, type Stored } from '../../issuer/records.ts';
 import { type AdminAction, type AdminCall, jsonAnswer, noContent } from '../admin-call.ts';
 import { compileSchema } from '../validate.ts';
+import { accountQuerySchema } from './admin-queries.ts';
 
 export interface AdminAccountsOptions {
   readonly accounts: Accounts;
@@ -14,15 +14,7 @@ export interface AdminAccountsOptions {
 
 const checkNewAccount = compileSchema(newAccountSchema);
 const checkPatch = compileSchema(accountPatchSchema);
-const checkQuery = compileSchema(
-  Type.Object(
-    {
-      cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
-      limit: Type.Optional(Type.String({ pattern: '^([1-9]|[1-9][0-9]|100)$' })),
-    },
-    { additionalProperties: false },
-  ),
-);
+const checkQuery = compileSchema(accountQuerySchema);
 
 export function createAdminAccounts({ accounts, audit }: AdminAccountsOptions) {
   const audited = <T>(

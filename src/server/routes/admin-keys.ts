@@ -1,9 +1,9 @@
 /** `/admin/keys`: the whole life of API keys, and `/keys/self/rotations`. */
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import type { Catalogue } from '../../config/catalogue.ts';
-import { accountName, isAccountName } from '../../issuer/account.ts';
+import { isAccountName } from '../../issuer/account.ts';
 import type { Accounts } from '../../issuer/accounts.ts';
-import { type ApiKey, type KeyStatus, presentKey } from '../../issuer/api-key.ts';
+import type { ApiKey } from '../../issuer/api-key.ts';
 import { type ApiKeys, evidenceOf } from '../../issuer/api-keys.ts';
 import { type Audit, underAudit } from '../../issuer/audit.ts';
 import { checkNewKey, newKeySchema } from '../../issuer/check-key.ts';
@@ -16,6 +16,7 @@ import {
   stepStatus,
 } from '../../issuer/key-changes.ts';
 import type { KeyUsage } from '../../issuer/key-usage.ts';
+import { presentKey } from '../../issuer/key-view.ts';
 import { etagOf, type Stored } from '../../issuer/records.ts';
 import { cancelRotation, rotationSchema, startRotation } from '../../issuer/rotation.ts';
 import { Problem } from '../../protocol/errors.ts';
@@ -24,6 +25,7 @@ import { containsScope } from '../../protocol/scope.ts';
 import type { Clock } from '../../store/store.ts';
 import { type AdminAction, type AdminCall, jsonAnswer, noContent } from '../admin-call.ts';
 import { compileSchema } from '../validate.ts';
+import { keyQuerySchema } from './admin-queries.ts';
 
 export interface AdminKeysOptions {
   readonly apiKeys: ApiKeys;
@@ -38,27 +40,7 @@ export interface AdminKeysOptions {
 const checkBody = compileSchema(newKeySchema);
 const checkPatch = compileSchema(keyPatchSchema);
 const checkRotation = compileSchema(rotationSchema);
-
-const statuses = [
-  'draft',
-  'active',
-  'disabled',
-  'expired',
-  'revoked',
-] as const satisfies readonly KeyStatus[];
-const checkQuery = compileSchema(
-  Type.Object(
-    {
-      cursor: Type.Optional(Type.String({ pattern: '^[0-9a-z]{9}/[0-9a-f-]{36}$' })),
-      limit: Type.Optional(Type.String({ pattern: '^([1-9]|[1-9][0-9]|100)$' })),
-      feature: Type.Optional(Type.String({ maxLength: 100, pattern: '^[^\\p{Cc}\\p{Cs}]+$' })),
-      owner: Type.Optional(accountName),
-      status: Type.Optional(Type.Enum([...statuses])),
-      q: Type.Optional(Type.String({ maxLength: 200 })),
-    },
-    { additionalProperties: false },
-  ),
-);
+const checkQuery = compileSchema(keyQuerySchema);
 
 export function createAdminKeys(options: AdminKeysOptions) {
   const { apiKeys, audit, clock } = options;

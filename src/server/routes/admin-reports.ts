@@ -1,10 +1,11 @@
 /** What the admin API tells and does not change: the audit, the catalogue, the state of the peppers. */
-import { Type } from 'typebox';
 import type { Catalogue } from '../../config/catalogue.ts';
-import { type Audit, presentEntry } from '../../issuer/audit.ts';
+import type { Audit } from '../../issuer/audit.ts';
+import { presentEntry } from '../../issuer/audit-view.ts';
 import type { PepperReport } from '../../issuer/pepper-report.ts';
 import { type AdminAction, jsonAnswer } from '../admin-call.ts';
 import { compileSchema } from '../validate.ts';
+import { auditQuerySchema } from './admin-queries.ts';
 
 export interface AdminReportsOptions {
   readonly audit: Audit;
@@ -12,18 +13,7 @@ export interface AdminReportsOptions {
   readonly pepperReport: () => Promise<PepperReport>;
 }
 
-const checkAuditQuery = compileSchema(
-  Type.Object(
-    {
-      cursor: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,14}$' })),
-      limit: Type.Optional(Type.String({ pattern: '^([1-9]|[1-9][0-9]|100)$' })),
-      key: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
-      account: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
-      action: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
-    },
-    { additionalProperties: false },
-  ),
-);
+const checkAuditQuery = compileSchema(auditQuerySchema);
 
 export function createAdminReports({ audit, catalogue, pepperReport }: AdminReportsOptions) {
   return {

@@ -13,19 +13,28 @@ export interface AdminSigningKeysOptions {
   readonly signingKeyChanges: SigningKeyChanges;
 }
 
-const checkRotation = compileSchema(
-  Type.Object(
-    { alg: Type.Optional(Type.Enum([...signingAlgorithms])), now: Type.Optional(Type.Boolean()) },
-    { additionalProperties: false },
-  ),
+/** The body of `POST /admin/signing-keys/rotate`. */
+export const signingKeyRotationSchema = Type.Object(
+  {
+    alg: Type.Optional(Type.Enum([...signingAlgorithms])),
+    now: Type.Optional(Type.Boolean({ description: 'Whether it is to sign at once, without the lead.' })),
+  },
+  { additionalProperties: false },
 );
 
-const checkImport = compileSchema(
-  Type.Object(
-    { jwk: Type.Record(Type.String(), Type.Unknown()), activate: Type.Optional(Type.Boolean()) },
-    { additionalProperties: false },
-  ),
+/** The body of `POST /admin/signing-keys`. */
+export const signingKeyImportSchema = Type.Object(
+  {
+    jwk: Type.Record(Type.String(), Type.Unknown(), { description: 'A private JWK.' }),
+    activate: Type.Optional(
+      Type.Boolean({ description: 'Whether it is to sign at once, without the lead.' }),
+    ),
+  },
+  { additionalProperties: false },
 );
+
+const checkRotation = compileSchema(signingKeyRotationSchema);
+const checkImport = compileSchema(signingKeyImportSchema);
 
 export function createAdminSigningKeys({
   audit,
