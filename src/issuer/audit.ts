@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { type Clock, StoreUnavailable } from '../store/store.ts';
 import { RecordNotAuthentic, type Records, type Stored } from './records.ts';
+import { createTurns } from './turns.ts';
 
 /** Who does something, as far as it is known. */
 export interface Actor {
@@ -69,7 +70,7 @@ export interface AuditVerification {
 /** @param confirm rejects where the store is not the deployment's any more: nothing is written into another's */
 export function createAudit(records: Records, clock: Clock, confirm: () => Promise<void>): Audit {
   let last: Head | undefined;
-  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = createTurns();
   const append = async (news: AuditNews): Promise<void> => {
     await confirm();
     last = await findEnd(records, last ?? (await readHead(records)));
@@ -84,12 +85,7 @@ export function createAudit(records: Records, clock: Clock, confirm: () => Promi
     throw new StoreUnavailable('the audit is being written by others again and again');
   };
   return {
-    record(news) {
-      const mine = turn.then(() => append(news));
-      // Who asked hears of a failure; who comes next is not to fail with it.
-      turn = mine.catch(() => undefined);
-      return mine;
-    },
+    record: news => inTurn(() => append(news)),
     list: query => listEntries(records, query),
     verify: () => verifyChain(records),
   };

@@ -13,7 +13,7 @@ import type { ApiKeys } from './api-keys.ts';
 import { type KeyAuthenticator, unusableBecause } from './authenticate-key.ts';
 import { findGrant, type FindGrantOptions } from './find-grant.ts';
 import type { Grant } from './grant.ts';
-import { catchUpWith, type SettleUse } from './settle-use.ts';
+import { catchUp, type SettleUse } from './settle-use.ts';
 
 export interface DoorKeysOptions extends FindGrantOptions {
   readonly apiKeys: ApiKeys;
@@ -81,14 +81,6 @@ function audiencesOfDoor({ catalogue, audience }: { catalogue: Catalogue; audien
     doors.includes('x-sf-access-key'),
   );
   return [audience, ...controllers.map(controller => controller.audience ?? audience)];
-}
-
-/** Where the revocation log is ahead of the record, the record follows it first. */
-async function catchUp(key: ApiKey, { apiKeys, revocations, clock }: DoorKeysOptions): Promise<ApiKey> {
-  const news = revocations.ofKey(key.id);
-  if (news === undefined || key.version >= news.min_key_version) return key;
-  const { value } = await apiKeys.change(key.id, current => catchUpWith(news, current, clock()));
-  return value;
 }
 
 function describe(door: Door, key: ApiKey, grant: Grant): Caller {

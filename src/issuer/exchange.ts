@@ -4,7 +4,7 @@ import { longestToken } from '../access/token-text.ts';
 import type { AccessTokenClaims } from '../protocol/claims.ts';
 import { OAuthError } from '../protocol/errors.ts';
 import { parseScope, scopesBeyond } from '../protocol/scope.ts';
-import type { SigningAlgorithm, TokenType } from '../protocol/token-header.ts';
+import type { SigningAlgorithm } from '../protocol/token-header.ts';
 import type { ApiKey, KeySecret } from './api-key.ts';
 import { unusableReasons } from './authenticate-key.ts';
 import { findGrant, type FindGrantOptions } from './find-grant.ts';
@@ -12,8 +12,9 @@ import type { Grant } from './grant.ts';
 import { claimsOfKey } from './key-claims.ts';
 import { narrowLists, type WantedLists } from './narrow-lists.ts';
 import { type Signer, signToken } from './sign-token.ts';
-import { useAssertion, type UseAssertionOptions } from './use-assertion.ts';
-import { badCredential, type PresentedKey, useKey, type UseKeyOptions } from './use-key.ts';
+import type { TokenForm, TokenForms } from './token-forms.ts';
+import { useCredential, type UseCredentialOptions } from './use-credential.ts';
+import { badCredential, type PresentedKey } from './use-key.ts';
 
 /** A token request, whichever door it came through. */
 export interface TokenRequest extends PresentedKey, WantedLists {
@@ -37,11 +38,10 @@ export interface Exchange {
   issue(request: TokenRequest): Promise<IssuedToken>;
 }
 
-export interface ExchangeOptions extends FindGrantOptions, UseKeyOptions, UseAssertionOptions {
+export interface ExchangeOptions extends FindGrantOptions, UseCredentialOptions {
   /** Seconds. */
   readonly tokenTtl: number;
-  /** For the audiences that ask for no other. */
-  readonly signingAlg: SigningAlgorithm;
+  readonly forms: TokenForms;
   /** The key that signs at this moment. */
   readonly signer: (alg: SigningAlgorithm) => Signer;
 }
@@ -50,9 +50,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
   return {
     async issue(request) {
       const now = options.clock();
-      const { key, secret } = await (request.door === 'client_assertion'
-        ? useAssertion(request, options)
-        : useKey(request, options));
+      const { key, secret } = await useCredential(request, options);
       const grant = narrowLists(request, await readGrant(key, options));
       const scope = narrowScope(request.scope, grant);
       const audience = chooseAudience(request.audiences, grant, options);
@@ -117,25 +115,16 @@ function chooseAudience(
 }
 
 /** How the audience wants its tokens; several that want them otherwise cannot share one. */
-function formOf(audience: string | readonly string[], { catalogue, signingAlg }: ExchangeOptions): TokenForm {
-  const wanted = (name: string): TokenForm => {
-    const { alg = signingAlg, typ = 'at+jwt' } = catalogue.audiences.get(name) ?? {};
-    return { alg, typ };
-  };
-  if (typeof audience === 'string') return wanted(audience);
-  const forms = audience.map(wanted);
-  if (new Set(forms.map(({ alg, typ }) => `${alg} ${typ}`)).size > 1) {
+function formOf(audience: string | readonly string[], { forms }: ExchangeOptions): TokenForm {
+  if (typeof audience === 'string') return forms(audience);
+  const wanted = audience.map(forms);
+  if (new Set(wanted.map(({ alg, typ }) => `${alg} ${typ}`)).size > 1) {
     throw new OAuthError(
       'invalid_target',
       'These audiences want tokens of different forms: ask for a token for each of them.',
     );
   }
-  return forms[0]!;
-}
-
-interface TokenForm {
-  readonly alg: SigningAlgorithm;
-  readonly typ: TokenType;
+  return wanted[0]!;
 }
 
 /**

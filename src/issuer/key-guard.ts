@@ -11,8 +11,8 @@ import { findGrant, type FindGrantOptions } from './find-grant.ts';
 import type { Grant } from './grant.ts';
 import { claimsOfKey } from './key-claims.ts';
 import { catchUpWith } from './settle-use.ts';
-import { useAssertion, type UseAssertionOptions } from './use-assertion.ts';
-import { hasTokenDoor, type PresentedKey, useKey, type UseKeyOptions } from './use-key.ts';
+import { useCredential, type UseCredentialOptions } from './use-credential.ts';
+import { hasTokenDoor, type PresentedKey } from './use-key.ts';
 
 /** A key, and all that it allows. */
 export interface KeyAllowance extends Allowance {
@@ -44,7 +44,7 @@ export interface KeyGuard {
   review(allowance: KeyAllowance): Decision<KeyAllowance>;
 }
 
-export interface KeyGuardOptions extends FindGrantOptions, UseKeyOptions, UseAssertionOptions {
+export interface KeyGuardOptions extends FindGrantOptions, UseCredentialOptions {
   readonly revocations: Revocations;
   /** Seconds after which the revocation state is too old to decide by. */
   readonly maxStaleness: number;
@@ -54,9 +54,7 @@ export function createKeyGuard(options: KeyGuardOptions): KeyGuard {
   const { authenticator, revocations, clock, issuer } = options;
   return {
     async authorize(presented, origin, demand) {
-      const used = await (presented.door === 'client_assertion'
-        ? useAssertion(presented, options)
-        : useKey(presented, options));
+      const used = await useCredential(presented, options);
       const allowance = describe(used, await findGrant(used.key, options), issuer);
       return decideAccess(evidenceOn(allowance, origin, options), demand);
     },

@@ -15,7 +15,7 @@ import {
   writeSnapshot,
 } from './revocation-events.ts';
 import type { RevocationListener } from './revocation-log.ts';
-import { parseNews } from './revocation-news.ts';
+import { logName, parseNews } from './revocation-news.ts';
 import { createRounds } from './rounds.ts';
 
 export interface RevocationFeed extends RevocationListener {
@@ -184,8 +184,6 @@ export function createRevocationFeed(options: RevocationFeedOptions): Revocation
 /** Milliseconds: an older state is nothing to vouch for. */
 const freshness = 1000;
 const readersAtOnce = 200;
-/** As `revocation-log.ts` names it. */
-const logName = 'revocations';
 const pageSize = 1000;
 
 interface Snapshot {

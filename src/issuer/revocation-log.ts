@@ -9,7 +9,7 @@ import { clockSkewSeconds } from '../access/verify-token.ts';
 import { eachMember } from '../store/each-member.ts';
 import type { Clock, LogEntry, Store } from '../store/store.ts';
 import { DeploymentLost } from './deployment.ts';
-import { parseNews, parseRevocation, writeNews, writeRevocation } from './revocation-news.ts';
+import { logName, parseNews, parseRevocation, writeNews, writeRevocation } from './revocation-news.ts';
 import { createRevocationReaders } from './revocation-readers.ts';
 
 export interface RevocationLog {
@@ -219,7 +219,6 @@ export function createRevocationLog(options: RevocationLogOptions): RevocationLo
   };
 }
 
-const logName = 'revocations';
 const setName = 'revocations';
 /** The id before all others. */
 const beginning = '0-0';

@@ -2,6 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { endOf, type Revocation } from '../access/revocations.ts';
 
+/** The log's name in the store. */
+export const logName = 'revocations';
+
 /** What an entry of the log says. */
 export type News =
   | { readonly kind: 'revocation'; readonly revocation: Revocation }

@@ -18,6 +18,7 @@ import {
   type SigningKeyRecord,
   wantingAlgs,
 } from './signing-key-ring.ts';
+import { createTurns } from './turns.ts';
 import type { Vault } from './vault.ts';
 
 export interface SigningKeys {
@@ -185,17 +186,6 @@ function completeKey(key: StoredRing['keys'][number]): SigningKeyRecord {
 
 function ignoreMissing(error: unknown): undefined {
   if (!(error instanceof RingMissing)) throw error;
-}
-
-/** Runs what it is given one after the other. */
-function createTurns(): <T>(task: () => Promise<T>) => Promise<T> {
-  let turn: Promise<unknown> = Promise.resolve();
-  return task => {
-    const mine = turn.then(task);
-    // Who asked hears of a failure; who comes next is not to fail with it.
-    turn = mine.catch(() => undefined);
-    return mine;
-  };
 }
 
 /** For the log: the ids alone. */

@@ -4,7 +4,7 @@ import { createForwardAuth } from '../gateway/forward-auth.ts';
 import { createReverseProxy } from '../gateway/reverse-proxy.ts';
 import { createUpstreamAccess } from '../gateway/upstream-access.ts';
 import { createExchange } from '../issuer/exchange.ts';
-import { createForwardTokens } from '../issuer/forward-token.ts';
+import { createForwardTokens, type ForwardTokensOptions } from '../issuer/forward-token.ts';
 import { createIdempotency } from '../issuer/idempotency.ts';
 import { createIntrospector } from '../issuer/introspect.ts';
 import { reportPeppers } from '../issuer/pepper-report.ts';
@@ -67,9 +67,8 @@ function oauthServices(instance: Instance, memory: Memory, keys: Keys, guards: G
       ...instance,
       ...keys,
       clock,
+      ...tokenSigning(instance, memory),
       tokenTtl: settings.tokenTtl,
-      signingAlg: settings.signingAlg,
-      signer: alg => memory.signingKeys.signer(alg),
     }),
     revoker: createRevoker({ ...memory, ...keys, verifier: guards.timelessVerifier, clock }),
     introspector: createIntrospector(guards),
@@ -78,17 +77,12 @@ function oauthServices(instance: Instance, memory: Memory, keys: Keys, guards: G
   } satisfies Partial<AppServices>;
 }
 
-function gatewayServices(instance: Instance, { signingKeys }: Memory, { doorGuard }: Guards) {
+function gatewayServices(instance: Instance, memory: Memory, { doorGuard }: Guards) {
   const { issuer, audience, catalogue, settings, ending } = instance;
   const { store, clock } = instance.foundation;
   const proxy = createReverseProxy({ controllers: catalogue.controllers.values(), ending });
   instance.stop.addEventListener('abort', () => proxy.close(), { once: true });
-  const forwardTokens = createForwardTokens({
-    issuer,
-    forms: createTokenForms(catalogue, settings.signingAlg),
-    signer: alg => signingKeys.signer(alg),
-    clock,
-  });
+  const forwardTokens = createForwardTokens({ issuer, ...tokenSigning(instance, memory), clock });
   return {
     collections: createCollections({ store, clock, baseUrl: issuer }),
     proxy,
@@ -96,6 +90,14 @@ function gatewayServices(instance: Instance, { signingKeys }: Memory, { doorGuar
     upstreamAccess: createUpstreamAccess({ forwardTokens, doorGuard, catalogue, audience }),
     forwardAuth: createForwardAuth(),
   } satisfies Partial<AppServices>;
+}
+
+/** In which form a token is made, and with which key. */
+function tokenSigning({ catalogue, settings }: Instance, { signingKeys }: Memory) {
+  return {
+    forms: createTokenForms(catalogue, settings.signingAlg),
+    signer: alg => signingKeys.signer(alg),
+  } satisfies Partial<ForwardTokensOptions>;
 }
 
 async function findObstacle(
