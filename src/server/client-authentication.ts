@@ -54,7 +54,7 @@ function readAssertion(parameters: Parameters): string | undefined {
 }
 
 /** RFC 7523 section 2.2. */
-const jwtAssertion = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+export const jwtAssertion = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 
 function readBasic(basic: BasicCredential, clientId: string | undefined): ClientCredentials | undefined {
   if (basic.kind === 'none') return undefined;

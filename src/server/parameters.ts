@@ -111,12 +111,13 @@ function tooMany(): OAuthError {
 const several: ReadonlySet<string> = new Set(['resource', 'audience']);
 
 /** Every parameter that an endpoint reads. */
-const known: ReadonlySet<string> = new Set([
-  ...several,
+const parameterNames = [
   'grant_type',
   'client_id',
   'client_secret',
   'scope',
+  'audience',
+  'resource',
   'controllers',
   'origins',
   'subject_token',
@@ -127,4 +128,8 @@ const known: ReadonlySet<string> = new Set([
   'client_assertion_type',
   'token',
   'token_type_hint',
-]);
+] as const;
+
+export type ParameterName = (typeof parameterNames)[number];
+
+const known: ReadonlySet<string> = new Set(parameterNames);

@@ -1,8 +1,9 @@
 /** `POST /oauth/token`: an API key becomes an access token (RFC 6749 section 4.4, RFC 7523 section 2.2, RFC 8693). */
+import { type Static, Type } from 'typebox';
 import type { Exchange, IssuedToken, TokenRequest } from '../../issuer/exchange.ts';
-import { apiKeyType } from '../../issuer/introspect.ts';
 import type { Throttle } from '../../issuer/throttle.ts';
 import { OAuthError } from '../../protocol/errors.ts';
+import { apiKeyType } from '../../protocol/token-type.ts';
 import { readClientCredentials, slowDownFailures } from '../client-authentication.ts';
 import { type Parameters, readParameters } from '../parameters.ts';
 import type { AppMiddleware } from '../context.ts';
@@ -63,7 +64,8 @@ function subjectToken(authorization: string | undefined, parameters: Parameters)
       `Send the API key as subject_token, with subject_token_type ${apiKeyType}.`,
     );
   }
-  if (!issuedTypes.has(parameters.get('requested_token_type') ?? accessTokenType)) {
+  const requested = parameters.get('requested_token_type') ?? accessTokenType;
+  if (!issuedTypes.some(type => type === requested)) {
     throw new OAuthError('invalid_request', `Only ${accessTokenType} can be requested.`);
   }
   if (parameters.get('actor_token') !== undefined) {
@@ -80,9 +82,21 @@ function subjectToken(authorization: string | undefined, parameters: Parameters)
 }
 
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
-const issuedTypes: ReadonlySet<string> = new Set([accessTokenType, 'urn:ietf:params:oauth:token-type:jwt']);
+/** What may be requested: an access token, which is a JWT. */
+export const issuedTypes = [accessTokenType, 'urn:ietf:params:oauth:token-type:jwt'] as const;
 
-function answer(issued: IssuedToken, door: TokenRequest['door']): Record<string, string | number> {
+/** What a client gets (RFC 6749 section 5.1, RFC 8693 section 2.2.1). */
+export const tokenAnswerSchema = Type.Object({
+  access_token: Type.String({ description: 'A JWT (RFC 9068).' }),
+  issued_token_type: Type.Optional(
+    Type.Literal(accessTokenType, { description: 'In the answer to a token exchange.' }),
+  ),
+  token_type: Type.Literal('Bearer'),
+  expires_in: Type.Integer({ minimum: 1, description: 'Seconds.' }),
+  scope: Type.String({ description: 'Space-separated.' }),
+});
+
+function answer(issued: IssuedToken, door: TokenRequest['door']): Static<typeof tokenAnswerSchema> {
   return {
     access_token: issued.accessToken,
     ...(door === 'subject_token' && { issued_token_type: accessTokenType }),

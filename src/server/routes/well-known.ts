@@ -1,10 +1,12 @@
 /** Discovery: RFC 8414, its OpenID Connect twin, RFC 7517 and RFC 9728. It lists what works, and nothing else. */
-import { createHash } from 'node:crypto';
+import { type Static, Type } from 'typebox';
 import type { Catalogue } from '../../config/catalogue.ts';
+import type { Frozen } from '../../config/frozen.ts';
 import type { KeySet } from '../../issuer/open-ring.ts';
 import { assertionAlgorithms } from '../../issuer/public-jwk.ts';
 import type { SigningAlgorithm } from '../../protocol/token-header.ts';
 import type { AppMiddleware } from '../context.ts';
+import { publish, publishDocument } from '../publish.ts';
 import { tokenExchangeGrant } from './oauth-token.ts';
 
 export interface DiscoveryOptions {
@@ -16,11 +18,43 @@ export interface DiscoveryOptions {
   readonly publishedKeys: () => KeySet;
 }
 
+const url = () => Type.String({ format: 'uri' });
+const texts = () => Type.Array(Type.String());
+
+export const serverMetadataSchema = Type.Object({
+  issuer: url(),
+  token_endpoint: url(),
+  jwks_uri: url(),
+  revocation_endpoint: url(),
+  grant_types_supported: texts(),
+  token_endpoint_auth_methods_supported: texts(),
+  token_endpoint_auth_signing_alg_values_supported: texts(),
+  revocation_endpoint_auth_methods_supported: texts(),
+  revocation_endpoint_auth_signing_alg_values_supported: texts(),
+  introspection_endpoint: url(),
+  introspection_endpoint_auth_methods_supported: texts(),
+  introspection_endpoint_auth_signing_alg_values_supported: texts(),
+  keyturn_revocation_events_uri: url(),
+  scopes_supported: texts(),
+  response_types_supported: texts(),
+  subject_types_supported: texts(),
+  id_token_signing_alg_values_supported: texts(),
+  claims_supported: texts(),
+});
+
+export const resourceMetadataSchema = Type.Object({
+  resource: Type.String(),
+  authorization_servers: Type.Array(url()),
+  jwks_uri: url(),
+  scopes_supported: texts(),
+  bearer_methods_supported: texts(),
+});
+
 const clientMethods = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'];
 
 /** RFC 8414, with the members that OIDC parsers demand: a half document is worse for them than none. */
 export function createServerMetadata({ issuer, catalogue, signingAlgs }: DiscoveryOptions): AppMiddleware {
-  return publishDocument({
+  const facts: Frozen<Static<typeof serverMetadataSchema>> = {
     issuer,
     token_endpoint: `${issuer}/oauth/token`,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
@@ -39,49 +73,23 @@ export function createServerMetadata({ issuer, catalogue, signingAlgs }: Discove
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: signingAlgs,
     claims_supported: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'scope', 'act'],
-  });
+  };
+  return publishDocument(facts);
 }
 
 export function createResourceMetadata({ issuer, audience, catalogue }: DiscoveryOptions): AppMiddleware {
-  return publishDocument({
+  const facts: Frozen<Static<typeof resourceMetadataSchema>> = {
     resource: audience,
     authorization_servers: [issuer],
     jwks_uri: `${issuer}/.well-known/jwks.json`,
     scopes_supported: scopesOf(catalogue),
     bearer_methods_supported: ['header'],
-  });
+  };
+  return publishDocument(facts);
 }
 
 export function createJwks({ publishedKeys }: DiscoveryOptions): AppMiddleware {
   return publish(publishedKeys);
-}
-
-function publishDocument(facts: object): AppMiddleware {
-  const body = JSON.stringify(facts);
-  const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
-  return publish(() => ({ body, etag }));
-}
-
-/** Public facts, for pages of any origin, without credentials; kept for five minutes. */
-function publish(describe: () => { readonly body: string; readonly etag: string }): AppMiddleware {
-  return ctx => {
-    ctx.set('Access-Control-Allow-Origin', '*');
-    ctx.set('Cache-Control', 'public, max-age=300');
-    const { body, etag } = describe();
-    ctx.set('ETag', etag);
-    if (isKnown(etag, ctx.req.headers['if-none-match'])) {
-      ctx.status = 304;
-      return;
-    }
-    ctx.type = 'application/json';
-    ctx.body = body;
-  };
-}
-
-/** RFC 9110 section 13.1.2, whatever caches on the way are told: `fetch` says no-cache beside every such condition. */
-function isKnown(etag: string, ifNoneMatch: string | undefined): boolean {
-  const tags = new Set((ifNoneMatch ?? '').split(',').map(tag => tag.trim().replace(/^W\//, '')));
-  return tags.has(etag) || tags.has('*');
 }
 
 function scopesOf({ features }: Catalogue): string[] {
