@@ -2,7 +2,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Role } from '../config/catalogue.ts';
 import type { Frozen } from '../config/frozen.ts';
-import { Problem } from '../protocol/errors.ts';
+import { invalidValues } from '../protocol/errors.ts';
 import { parseOriginList } from '../protocol/origin.ts';
 import { isScopeToken } from '../protocol/scope.ts';
 
@@ -99,9 +99,5 @@ export function checkAccount(
       })),
   ];
   if (errors.length === 0) return { ...fields, corsOrigins: origins };
-  throw new Problem(
-    'validation_failed',
-    errors.map(({ pointer, detail }) => `${pointer}: ${detail}`).join(' '),
-    { errors },
-  );
+  throw invalidValues(errors);
 }

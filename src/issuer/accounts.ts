@@ -1,5 +1,5 @@
 /** Accounts: who may own keys and change them. Each has a role, permissions of its own, and at most one access key. */
-import { Problem } from '../protocol/errors.ts';
+import { invalidValues, Problem } from '../protocol/errors.ts';
 import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
 import { type Account, type AccountPatch, checkAccount, isAccountName } from './account.ts';
 import type { ApiKey } from './api-key.ts';
@@ -197,8 +197,7 @@ function accessKeyOf(account: string) {
 }
 
 function nameTooLong(): Problem {
-  const errors = [{ pointer: '/id', detail: 'A name has at most 400 bytes in UTF-8.' }];
-  return new Problem('validation_failed', '/id: A name has at most 400 bytes in UTF-8.', { errors });
+  return invalidValues([{ pointer: '/id', detail: 'A name has at most 400 bytes in UTF-8.' }]);
 }
 
 function nameTaken(): Problem {

@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox';
 import type { Catalogue, Feature } from '../config/catalogue.ts';
 import { isExtraClaimName } from '../protocol/claims.ts';
 import { controllersBeyond, parseControllerList } from '../protocol/controllers.ts';
-import { type InvalidValue, Problem } from '../protocol/errors.ts';
+import { type InvalidValue, invalidValues } from '../protocol/errors.ts';
 import { parseOriginList } from '../protocol/origin.ts';
 import { isScopeToken, scopesBeyond } from '../protocol/scope.ts';
 import type { NewApiKey } from './api-keys.ts';
@@ -91,15 +91,11 @@ export function checkNewKey(input: NewKeyInput, rules: KeyRules): NewApiKey {
   checkClaims(key.claims, complain);
   checkPeriod(key, rules.now, complain);
   checkTokenSize(key, feature, complain);
-  if (faults.length > 0) throw new Problem('validation_failed', describe(faults), { errors: faults });
+  if (faults.length > 0) throw invalidValues(faults);
   return key;
 }
 
 type Complain = (pointer: string, detail: string) => void;
-
-function describe(faults: readonly InvalidValue[]): string {
-  return faults.map(({ pointer, detail }) => `${pointer}: ${detail}`).join(' ');
-}
 
 function checkOrigins(list: string | readonly string[], complain: Complain): string[] {
   const { origins, invalid } = parseOriginList(list);

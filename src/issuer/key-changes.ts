@@ -2,7 +2,7 @@
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { Catalogue } from '../config/catalogue.ts';
 import { controllersBeyond } from '../protocol/controllers.ts';
-import { Problem } from '../protocol/errors.ts';
+import { invalidValues, Problem } from '../protocol/errors.ts';
 import { anyOrigin } from '../protocol/origin.ts';
 import { scopesBeyond } from '../protocol/scope.ts';
 import { type ApiKey, type KeyStatus, statusOf } from './api-key.ts';
@@ -65,9 +65,7 @@ export function patchKey(key: ApiKey, patch: KeyPatch, rules: KeyRules): ApiKey 
 
 function nothingLeft(): Problem {
   const detail = 'The API key has no secret: without its publicJwk nobody could use it.';
-  return new Problem('validation_failed', `/publicJwk: ${detail}`, {
-    errors: [{ pointer: '/publicJwk', detail }],
-  });
+  return invalidValues([{ pointer: '/publicJwk', detail }]);
 }
 
 /** The key as a body would say it. */

@@ -10,7 +10,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { Problem } from '../protocol/errors.ts';
+import { invalidValues, type Problem } from '../protocol/errors.ts';
 import type { SigningAlgorithm } from '../protocol/token-header.ts';
 import type { KeyMaterial } from './signing-key.ts';
 
@@ -132,6 +132,5 @@ function isFitId(kid: string): boolean {
 }
 
 function faulty(member: string, detail: string): Problem {
-  const pointer = member === '' ? '/jwk' : `/jwk/${member}`;
-  return new Problem('validation_failed', `${pointer}: ${detail}`, { errors: [{ pointer, detail }] });
+  return invalidValues([{ pointer: member === '' ? '/jwk' : `/jwk/${member}`, detail }]);
 }

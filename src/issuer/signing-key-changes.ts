@@ -3,7 +3,7 @@
  * that it has not heard of: a key that is to sign sooner than the news of it is sure to have spread waits for that.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Problem } from '../protocol/errors.ts';
+import { invalidValues, Problem } from '../protocol/errors.ts';
 import type { SigningAlgorithm } from '../protocol/token-header.ts';
 import type { Clock } from '../store/store.ts';
 import { readPrivateJwk } from './private-jwk.ts';
@@ -192,7 +192,7 @@ function findRevoked({ former }: Ring, kid: string): FormerKey {
 function requireAlg(algs: readonly SigningAlgorithm[], alg: SigningAlgorithm, pointer: string): void {
   if (algs.includes(alg)) return;
   const detail = `The service does not sign with ${alg}, but with ${algs.join(', ')}: KEYTURN_SIGNING_ALG and the audiences of controllers.json say so.`;
-  throw new Problem('validation_failed', `${pointer}: ${detail}`, { errors: [{ pointer, detail }] });
+  throw invalidValues([{ pointer, detail }]);
 }
 
 function alreadyWaiting({ kid, activeAt }: SigningKeyRecord): Problem {

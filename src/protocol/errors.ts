@@ -379,6 +379,16 @@ export class Problem extends Error {
   }
 }
 
+/** Values that are not acceptable: the detail names each of them by where it stands. */
+export function invalidValues(
+  errors: readonly InvalidValue[],
+  code: 'validation_failed' | 'malformed_request' = 'validation_failed',
+): Problem {
+  const parts = errors.map(({ pointer, detail }) => (pointer === '' ? detail : `${pointer}: ${detail}`));
+  // Most details are sentences already.
+  return new Problem(code, parts.join('; ').replaceAll('.; ', '. '), { errors });
+}
+
 interface ProblemOptions {
   readonly errors?: readonly InvalidValue[];
   readonly headers?: Readonly<Record<string, string>>;

@@ -2,7 +2,7 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import type { Static, TSchema } from 'typebox';
-import { type InvalidValue, Problem } from '../protocol/errors.ts';
+import { type InvalidValue, invalidValues } from '../protocol/errors.ts';
 
 const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true });
 addFormats.default(ajv);
@@ -10,19 +10,13 @@ addFormats.default(ajv);
 /**
  * Compiles a schema to a check that hands the value back typed.
  *
- * The check throws a {@link Problem} of the code given (`validation_failed`), with each fault by JSON pointer.
+ * The check throws a problem of the code given (`validation_failed`), with each fault by JSON pointer.
  */
 export function compileSchema<T extends TSchema>(schema: T) {
   const validate = ajv.compile<Static<T>>(schema);
-  return (
-    value: unknown,
-    code: 'validation_failed' | 'malformed_request' = 'validation_failed',
-  ): Static<T> => {
+  return (value: unknown, code?: Parameters<typeof invalidValues>[1]): Static<T> => {
     if (validate(value)) return value;
-    const errors = (validate.errors ?? []).map(describe);
-    throw new Problem(code, errors.map(({ pointer, detail }) => `${pointer}: ${detail}`).join('; '), {
-      errors,
-    });
+    throw invalidValues((validate.errors ?? []).map(describe), code);
   };
 }
 

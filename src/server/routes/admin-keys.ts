@@ -19,7 +19,7 @@ import type { KeyUsage } from '../../issuer/key-usage.ts';
 import { presentKey } from '../../issuer/key-view.ts';
 import { etagOf, type Stored } from '../../issuer/records.ts';
 import { cancelRotation, rotationSchema, startRotation } from '../../issuer/rotation.ts';
-import { Problem } from '../../protocol/errors.ts';
+import { invalidValues, Problem } from '../../protocol/errors.ts';
 import { parseGuid } from '../../protocol/guid.ts';
 import { containsScope } from '../../protocol/scope.ts';
 import type { Clock } from '../../store/store.ts';
@@ -146,8 +146,7 @@ function readId(parameters: Readonly<Record<string, string>>): string {
 
 async function requireAccount(owner: string, accounts: Accounts): Promise<void> {
   if ((await accounts.find(owner)) !== undefined) return;
-  const errors = [{ pointer: '/owner', detail: 'There is no such account.' }];
-  throw new Problem('validation_failed', '/owner: There is no such account.', { errors });
+  throw invalidValues([{ pointer: '/owner', detail: 'There is no such account.' }]);
 }
 
 async function changeKey(
