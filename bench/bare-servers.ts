@@ -4,11 +4,12 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import Router from '@koa/router';
 import { Redis } from 'ioredis';
 import Koa, { type Middleware } from 'koa';
+import { createDoorGuard, type DoorKeys } from '../src/access/doors.ts';
 import { createGuard } from '../src/access/guard.ts';
 import { Revocations } from '../src/access/revocations.ts';
 import { createTokenVerifier } from '../src/access/verify-token.ts';
 import { createSigner, signToken, type Signer } from '../src/issuer/sign-token.ts';
-import { createKoaGuard } from '../src/middleware/koa.ts';
+import { guardKoa } from '../src/middleware/koa.ts';
 import type { Target } from './subjects.ts';
 
 const answer = JSON.stringify({
@@ -31,19 +32,33 @@ export async function serveKoa(token: 'none' | 'ignored' | 'guarded'): Promise<T
     now: Date.now,
     longestLife: 86_400,
   });
-  const revocations = new Revocations(() => performance.now());
+  const revocations = new Revocations(() => performance.now(), 5);
   setInterval(() => revocations.markFresh(performance.now()), 100);
   revocations.markFresh(performance.now());
-  const guard = createGuard({ verifier, revocations, now: Date.now, maxStaleness: 5 });
-  const guarded = createKoaGuard({
-    guard,
+  const guard = createGuard({ verifier, revocations, now: Date.now });
+  const doorGuard = createDoorGuard({ guard, keys: noKeys, issuer, revocations });
+  const options = {
+    doorGuard,
     resourceMetadata: `${issuer}/.well-known/oauth-protected-resource`,
-  });
-  const demand = { audience: issuer, controllers: ['Bench'], scope: 'bench:read' };
-  const url = await listenKoa(token === 'guarded' ? [guarded(demand)] : []);
+  };
+  const demand = {
+    audience: issuer,
+    controllers: ['Bench'],
+    scope: 'bench:read',
+    doors: ['bearer'],
+    requireApiKey: false,
+    isGraphql: false,
+  } as const;
+  const url = await listenKoa(token === 'guarded' ? [guardKoa(demand, options)] : []);
   const headers = { authorization: `Bearer ${await signToken(signer, claims())}` };
   return { url: `${url}/items`, method: 'GET', headers: token === 'none' ? {} : headers };
 }
+
+/** The route has no door for keys. */
+const noKeys: DoorKeys = {
+  findByIdentifier: async () => ({ code: 'api_key_unknown' }),
+  findByAccessKey: async () => ({ code: 'access_key_invalid' }),
+};
 
 /** As little as an exchange can be: what a service with nothing but its purpose would do. */
 export async function serveBareExchange(redisUrl: string): Promise<Target> {

@@ -3,9 +3,3 @@ export { openService, type Service, type Surroundings } from './compose.ts';
 export { type LoadedSettings, loadSettings } from './config/load.ts';
 export { ConfigurationError, formatProblems } from './config/problems.ts';
 export { createLogger } from './server/logger.ts';
-export {
-  createRequiredApiKey,
-  type KeyIdentity,
-  type RequiredApiKeyOptions,
-  type RequiredApiKeyState,
-} from './middleware/required-api-key.ts';

@@ -3,14 +3,13 @@
  * where a request carries several, and brings each to the one decision.
  */
 import { parseBearer } from '../protocol/authorization.ts';
-import type { Credentials } from '../protocol/credentials.ts';
+import { countOtherCredentials, type Credentials, distinctApiKeys } from '../protocol/credentials.ts';
 import type { Door } from '../protocol/doors.ts';
 import type { DenialCode } from '../protocol/errors.ts';
-import { parseGuid } from '../protocol/guid.ts';
 import { commonOrigins } from '../protocol/origin.ts';
 import { type Allowance, type Decision, type Demand, decideAccess, type Evidence } from './decide.ts';
 import type { Guard } from './guard.ts';
-import type { Revocations } from './revocations.ts';
+import type { Revocations, RevocationView } from './revocations.ts';
 import { claimedIssuer, mentionsIssuer } from './token-issuer.ts';
 import type { GenuineToken } from './verify-token.ts';
 
@@ -20,7 +19,11 @@ export interface Caller extends Allowance {
   readonly clientId: string;
   /** Of the key, or of the key when the token was made. */
   readonly keyVersion: number;
+  /** The `sc_apikey` that was sent beside a token, and binds it. */
+  readonly boundBy?: Pick<Caller, 'clientId' | 'keyVersion'>;
   readonly feature: string;
+  /** Milliseconds since the epoch after which the credential is none; undefined where there is no end. */
+  readonly expiresAt: number | undefined;
   /** Whom it acts as: the impersonation user or the account; undefined where it is nobody but itself. */
   readonly user: string | undefined;
   readonly customData: Readonly<Record<string, string>>;
@@ -64,9 +67,7 @@ export interface DoorGuardOptions {
   readonly guard: Guard;
   readonly keys: DoorKeys;
   readonly issuer: string;
-  readonly revocations: Revocations;
-  /** Seconds after which the revocation state is too old to decide by. */
-  readonly maxStaleness: number;
+  readonly revocations: RevocationView & Pick<Revocations, 'isKeyRevoked'>;
 }
 
 export function createDoorGuard(options: DoorGuardOptions): DoorGuard {
@@ -84,25 +85,27 @@ export function createDoorGuard(options: DoorGuardOptions): DoorGuard {
           return { allowed: false, code: way.code, door: way.manners };
       }
     },
-    isRevoked({ clientId, keyVersion, token }) {
+    isRevoked(caller) {
       const { revocations } = options;
-      if (token !== undefined) return revocations.isRevoked(token);
-      return keyVersion < (revocations.ofKey(clientId)?.min_key_version ?? 0);
+      const isEnded = ({ clientId, keyVersion }: Pick<Caller, 'clientId' | 'keyVersion'>) =>
+        revocations.isKeyRevoked(clientId, keyVersion);
+      if (caller.boundBy !== undefined && isEnded(caller.boundBy)) return true;
+      return caller.token === undefined ? isEnded(caller) : revocations.isRevoked(caller.token);
     },
   };
 }
 
-/** Which credential counts. Pure. */
 type Way =
   | { readonly door: 'bearer'; readonly others: number }
   | { readonly door: 'sc_apikey'; readonly key: string; readonly token?: string; readonly visitor?: string }
   | { readonly door: 'x-sf-access-key'; readonly key: string; readonly visitor?: string }
   | { readonly door: undefined; readonly code: DenialCode; readonly manners: Door };
 
+/** Which credential counts. Pure. */
 function chooseDoor(credentials: Credentials, { doors, requireApiKey }: DoorDemand, issuer: string): Way {
-  const { authorization, accessKey, tokenInQuery } = credentials;
-  // What a client sends that was given no key.
-  const apiKeys = credentials.apiKeys.filter(text => text !== '');
+  const { authorization, accessKey, apiKeys, tokenInQuery } = credentials;
+  const others = countOtherCredentials(credentials);
+  if (!requireApiKey && doors.every(door => door === 'bearer')) return { door: 'bearer', others };
   const bearer = parseBearer(authorization);
   const ours = bearer.kind === 'bearer' && claimedIssuer(bearer.token) === issuer ? bearer.token : undefined;
   const visitor = ours === undefined && authorization !== undefined ? { visitor: authorization } : {};
@@ -112,10 +115,10 @@ function chooseDoor(credentials: Credentials, { doors, requireApiKey }: DoorDema
   const [opensApiKey, opensAccessKey] = [doors.includes('sc_apikey'), doors.includes('x-sf-access-key')];
 
   if (apiKeys.length > 0 && opensApiKey) {
-    const [key = '', ...others] = new Set(apiKeys.map(text => parseGuid(text) ?? text));
+    const [key = '', ...differing] = distinctApiKeys(credentials);
     if (accessKey !== undefined || tokenInQuery || (ours !== undefined && !doors.includes('bearer')))
       return refuse('several_credentials', 'sc_apikey');
-    if (others.length > 0) return refuse('api_keys_differ', 'sc_apikey');
+    if (differing.length > 0) return refuse('api_keys_differ', 'sc_apikey');
     return { door: 'sc_apikey', key, ...(ours === undefined ? visitor : { token: ours }) };
   }
   if (requireApiKey) return refuse('api_key_missing', 'sc_apikey');
@@ -124,7 +127,6 @@ function chooseDoor(credentials: Credentials, { doors, requireApiKey }: DoorDema
       return refuse('several_credentials', 'x-sf-access-key');
     return { door: 'x-sf-access-key', key: accessKey, ...visitor };
   }
-  const others = [apiKeys.length > 0, accessKey !== undefined, tokenInQuery].filter(Boolean).length;
   if (bearer.kind === 'none' && others === 0) {
     if (opensApiKey) return refuse('api_key_missing', 'sc_apikey');
     if (opensAccessKey) return refuse('credential_missing', 'x-sf-access-key');
@@ -158,6 +160,7 @@ function callerOf(token: GenuineToken): Caller {
     door: 'bearer',
     clientId: claims.client_id,
     keyVersion: claims.key_version,
+    expiresAt: claims.exp * 1000,
     feature: claims.feature,
     user: claims.sub === claims.client_id ? undefined : claims.sub,
     customData: claims.custom_data ?? {},
@@ -222,15 +225,23 @@ function decideOnBoth(
   if (!byToken.allowed) return { ...byToken, door: 'bearer' };
   const bound = { ...token, controllers: ofKey.controllers };
   const byKey = decideAccess({ ...evidence, token: bound }, demand);
-  return byKey.allowed ? { ...byToken, door: 'sc_apikey' } : { ...byKey, door: 'sc_apikey' };
+  if (!byKey.allowed) return { ...byKey, door: 'sc_apikey' };
+  const { clientId, keyVersion } = ofKey;
+  return { allowed: true, token: { ...token, boundBy: { clientId, keyVersion } }, door: 'sc_apikey' };
 }
 
 /** On a credential that is alive, as was found just now. */
 function genuine(
   token: Caller,
   origin: string | undefined,
-  { revocations, maxStaleness }: DoorGuardOptions,
+  { revocations }: DoorGuardOptions,
 ): Evidence<Caller> {
-  const stale = revocations.age() > maxStaleness * 1000;
-  return { credential: 'genuine', token, origin, expired: false, revoked: false, stale };
+  return {
+    credential: 'genuine',
+    token,
+    origin,
+    expired: false,
+    revoked: false,
+    stale: revocations.isStale(),
+  };
 }

@@ -26,8 +26,6 @@ export interface GuardOptions {
   readonly revocations: RevocationView;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Seconds after which the revocation state is too old to decide by. */
-  readonly maxStaleness: number;
 }
 
 export function createGuard(options: GuardOptions): Guard {
@@ -71,6 +69,6 @@ function withToken(token: GenuineToken, origin: string | undefined, options: Gua
     origin,
     expired: token.claims.exp <= options.now() / 1000,
     revoked: options.revocations.isRevoked(token),
-    stale: options.revocations.age() > options.maxStaleness * 1000,
+    stale: options.revocations.isStale(),
   };
 }

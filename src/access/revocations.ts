@@ -37,8 +37,8 @@ export interface RevocableToken {
 
 export interface RevocationView {
   isRevoked(token: RevocableToken): boolean;
-  /** Milliseconds, by a monotonic clock, since the state was last known to be whole. */
-  age(): number;
+  /** Whether the state is too old to decide by. */
+  isStale(): boolean;
 }
 
 /** The state of one instance. It says what it was told; how fresh that is, is told to it too. */
@@ -48,20 +48,29 @@ export class Revocations implements RevocationView {
   readonly #tokens = new Map<string, number>();
   readonly #signingKeys = new Map<string, number>();
   readonly #monotonic: () => number;
+  readonly #maxStaleness: number;
   #freshAt = Number.NEGATIVE_INFINITY;
 
-  /** @param monotonic milliseconds since any fixed moment; never a wall clock */
-  constructor(monotonic: () => number) {
+  /**
+   * @param monotonic milliseconds since any fixed moment; never a wall clock
+   * @param maxStaleness seconds after which the state is too old to decide by
+   */
+  constructor(monotonic: () => number, maxStaleness: number) {
     this.#monotonic = monotonic;
+    this.#maxStaleness = maxStaleness;
   }
 
   isRevoked({ kid, claims }: RevocableToken): boolean {
-    const least = this.#keys.get(claims.client_id)?.min_key_version;
     return (
-      (least !== undefined && claims.key_version < least) ||
+      this.isKeyRevoked(claims.client_id, claims.key_version) ||
       this.#tokens.has(claims.jti) ||
       this.#signingKeys.has(kid)
     );
+  }
+
+  /** Whether a key has been changed, for less, since it had this version. */
+  isKeyRevoked(clientId: string, keyVersion: number): boolean {
+    return keyVersion < (this.#keys.get(clientId)?.min_key_version ?? 0);
   }
 
   /** What is known of a key: the least version that may live, and what became of it. */
@@ -73,8 +82,13 @@ export class Revocations implements RevocationView {
     return this.#signingKeys.has(kid);
   }
 
+  /** Milliseconds, by a monotonic clock, since the state was last known to be whole. */
   age(): number {
     return this.#monotonic() - this.#freshAt;
+  }
+
+  isStale(): boolean {
+    return this.age() > this.#maxStaleness * 1000;
   }
 
   apply(news: Revocation): void {

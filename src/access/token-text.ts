@@ -2,7 +2,7 @@
  * The one accepted spelling of a token. A JWS library forgives blanks, padding and unused bits of the last
  * character; with that one token would have many texts, and a text could not be an identity for a cache.
  */
-import { isUtf8 } from 'node:buffer';
+import { decodeBase64, encodeBase64url } from '../protocol/base64url.ts';
 import { parseStrictJson } from '../protocol/json.ts';
 
 /** Longer texts are refused unread; tokens of ours stay far below. */
@@ -18,7 +18,7 @@ export function isCanonicalToken(text: string): boolean {
 /** The canonical spelling of a text that lenient readers may take for the same token. */
 export function canonicalizeToken(text: string): string {
   const parts = text.replaceAll(/[\s=]/g, '').split('.');
-  return parts.map(part => Buffer.from(part, 'base64url').toString('base64url')).join('.');
+  return parts.map(part => encodeBase64url(decodeBase64(part))).join('.');
 }
 
 /**
@@ -27,13 +27,21 @@ export function canonicalizeToken(text: string): string {
  * @throws {SyntaxError} where the part is not a JSON object in UTF-8
  */
 export function readTokenPart(part: string): Readonly<Record<string, unknown>> {
-  const bytes = Buffer.from(part, 'base64url');
-  if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8');
-  const value = parseStrictJson(bytes.toString());
+  const value = parseStrictJson(readUtf8(decodeBase64(part)));
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   throw new SyntaxError('not an object');
 }
 
+function readUtf8(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch (error) {
+    if (error instanceof TypeError) throw new SyntaxError('not UTF-8', { cause: error });
+    throw error;
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const compactShape = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
 /** The last character's unused bits are zero (RFC 4648 section 3.5). */

@@ -7,8 +7,8 @@ import {
   jwtVerify,
   type KeyObject,
 } from 'jose';
-import { LRUCache } from 'lru-cache';
 import { type AccessTokenClaims, requiredClaims } from '../protocol/claims.ts';
+import { Recent } from './recent.ts';
 import { isCanonicalToken, readTokenPart } from './token-text.ts';
 
 /** Seconds by which a clock may differ (FAPI 2.0: `iat` and `nbf` up to 10 s ahead are accepted). */
@@ -55,7 +55,7 @@ export interface VerifierOptions {
 
 /** Verifies tokens of one issuer. A signature is checked once per token and process (bounded, by the whole text). */
 export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
-  const known = new LRUCache<string, GenuineToken>({ max: options.cacheSize ?? 10_000 });
+  const known = new Recent<GenuineToken>(options.cacheSize ?? 10_000);
   return {
     verify(text) {
       const token = known.get(text);
@@ -72,7 +72,7 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
 async function checkSignature(text: string, options: VerifierOptions): Promise<GenuineToken | undefined> {
   try {
     const [header, payload] = text.split('.', 2).map(readTokenPart) as [JWTHeaderParameters, JWTPayload];
-    if (!isOfRightType(header, payload, options)) return undefined;
+    if (payload.iss !== options.issuer || !isOfRightType(header, payload, options)) return undefined;
     const key = await findKey(header, options);
     if (key === undefined) return undefined;
     // Expiry is judged at every call, from the same clock as all else; here only the shape of the times.

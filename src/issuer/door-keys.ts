@@ -88,6 +88,7 @@ function describe(door: Door, key: ApiKey, grant: Grant): Caller {
     door,
     clientId: key.id,
     keyVersion: key.version,
+    expiresAt: key.expiresAt,
     feature: grant.feature,
     user: grant.actsAs,
     customData: key.customData ?? {},

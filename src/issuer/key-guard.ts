@@ -46,8 +46,6 @@ export interface KeyGuard {
 
 export interface KeyGuardOptions extends FindGrantOptions, UseCredentialOptions {
   readonly revocations: Revocations;
-  /** Seconds after which the revocation state is too old to decide by. */
-  readonly maxStaleness: number;
 }
 
 export function createKeyGuard(options: KeyGuardOptions): KeyGuard {
@@ -84,16 +82,15 @@ const strange = {
 function evidenceOn(
   token: KeyAllowance,
   origin: string | undefined,
-  { clock, revocations, maxStaleness }: KeyGuardOptions,
+  { clock, revocations }: KeyGuardOptions,
 ) {
-  const least = revocations.ofKey(token.key.id)?.min_key_version ?? 0;
   return {
     credential: 'genuine',
     token,
     origin,
     expired: token.exp !== undefined && token.exp <= clock() / 1000,
-    revoked: token.key.version < least,
-    stale: revocations.age() > maxStaleness * 1000,
+    revoked: revocations.isKeyRevoked(token.key.id, token.key.version),
+    stale: revocations.isStale(),
   } as const;
 }
 

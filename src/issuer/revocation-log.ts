@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { endOf, type KeyRevocation, type Revocation, Revocations } from '../access/revocations.ts';
 import { clockSkewSeconds } from '../access/verify-token.ts';
+import { longestTokenLife } from '../protocol/claims.ts';
 import { eachMember } from '../store/each-member.ts';
 import type { Clock, LogEntry, Store } from '../store/store.ts';
 import { DeploymentLost } from './deployment.ts';
@@ -47,9 +48,6 @@ export interface RevocationListener {
   onSnapshot(id: string): void;
 }
 
-/** Seconds: no token lives longer, whatever is configured. */
-export const longestTokenLife = 86_400;
-
 export interface RevocationLogOptions {
   readonly store: Store;
   readonly clock: Clock;
@@ -70,7 +68,7 @@ export interface RevocationLogOptions {
 
 export function createRevocationLog(options: RevocationLogOptions): RevocationLog {
   const { store, clock, monotonic } = options;
-  const revocations = new Revocations(monotonic);
+  const revocations = new Revocations(monotonic, options.maxStaleness);
   const readers = createRevocationReaders({ ...options, log: logName, id: randomUUID() });
   /** The last entry read; undefined where the log was empty. */
   let cursor: LogEntry | undefined;

@@ -6,8 +6,8 @@
  * are in milliseconds.
  */
 import type { JWK } from 'jose';
+import { longestTokenLife } from '../protocol/claims.ts';
 import type { SigningAlgorithm } from '../protocol/token-header.ts';
-import { longestTokenLife } from './revocation-log.ts';
 
 export interface SigningKeyRecord {
   readonly kid: string;

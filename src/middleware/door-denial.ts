@@ -45,6 +45,7 @@ const keptStatus: ReadonlySet<DenialCode> = new Set([
   'origin_not_allowed',
   'insufficient_scope',
   'revocation_state_stale',
+  'issuer_unreachable',
 ]);
 
 /** OData's error object; Sitefinity's clients swallow a 401 without a content type. */

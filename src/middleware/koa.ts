@@ -1,63 +1,49 @@
-/** The guard as Koa middleware. */
+/** `keyturn/koa`: the guard for anyone's Koa application. */
 import type { Context, Middleware } from 'koa';
-import type { Decision, Demand } from '../access/decide.ts';
-import type { Guard } from '../access/guard.ts';
-import type { GenuineToken } from '../access/verify-token.ts';
-import { type Credentials, readCredentials } from '../protocol/credentials.ts';
-import { type DenialContext, denialResponse } from './denial.ts';
+import type { Caller } from '../access/doors.ts';
+import type { DoorDenialResponse } from './door-denial.ts';
+import { type GuardOptions, readDemand, type RouteDemand } from './guard-options.ts';
+import { type JudgeOptions, judgeRequest, type ResourceDemand } from './judge.ts';
+import { readNodeRequest } from './node-request.ts';
+import { openResourceServer, type ResourceServer } from './resource-server.ts';
+
+export type { Caller, GuardOptions, RouteDemand };
 
 export interface GuardState {
-  /** What the guard decided; absent on a route that has none. */
-  decision?: Decision;
+  /** Who is calling, behind a guard. */
+  keyturn?: Caller;
 }
 
-/**
- * Who is calling, behind a guard.
- *
- * @throws where no guard has let the caller in: a route that was meant to be guarded is not
- */
-export function grantedAccess({ decision }: GuardState): GenuineToken {
-  if (decision?.allowed === true) return decision.token;
+/** Makes a middleware for each demand, to stand before what it guards. */
+export interface KoaGuard extends Pick<ResourceServer, 'ready' | 'close'> {
+  (demand: RouteDemand): Middleware<GuardState>;
+}
+
+/** Connects to the service. @throws {TypeError} where an option is wrong */
+export function createGuard(options: GuardOptions): KoaGuard {
+  const server = openResourceServer(options);
+  const guard = (demand: RouteDemand) => guardKoa(readDemand(demand, server.audience), server);
+  return Object.assign(guard, { ready: () => server.ready(), close: () => server.close() });
+}
+
+/** Who is calling. @throws {Error} where no guard has let the caller in: a route that was meant to be guarded is not */
+export function grantedCaller({ state }: { readonly state: GuardState }): Caller {
+  if (state.keyturn !== undefined) return state.keyturn;
   throw new Error('the route is not guarded');
 }
 
-export interface KoaGuardOptions {
-  readonly guard: Guard;
-  /** The address of the protected-resource metadata (RFC 9728). */
-  readonly resourceMetadata: string;
+export function guardKoa(demand: ResourceDemand, options: JudgeOptions): Middleware<GuardState> {
+  return async (ctx, next) => {
+    const request = readNodeRequest(ctx.req, ctx.originalUrl);
+    const { decision, refusal } = await judgeRequest(request, demand, ctx.ip, options);
+    if (refusal !== undefined) return refuse(ctx, refusal);
+    ctx.state.keyturn = decision.token;
+    return next();
+  };
 }
 
-/** Makes a middleware for each demand: `guarded({ audience, controllers, scope })`. */
-export function createKoaGuard({ guard, resourceMetadata }: KoaGuardOptions) {
-  return (demand: Demand | ((request: { path: string }) => Demand)): Middleware<GuardState> =>
-    async (ctx, next) => {
-      const wanted = typeof demand === 'function' ? demand(ctx) : demand;
-      const { headers } = ctx.req;
-      const credentials = readCredentials(headers, ctx.querystring);
-      const { authorization } = credentials;
-      const otherCredentials = countOtherCredentials(credentials);
-      const decision = await guard.authorize(
-        { authorization, origin: headers.origin, otherCredentials },
-        wanted,
-      );
-      ctx.state.decision = decision;
-      if (!decision.allowed) return refuse(ctx, decision, { resourceMetadata, scope: wanted.scope });
-      return next();
-    };
-}
-
-/** Those beside `Authorization`: on a route whose one door is the token, each is one too many. */
-function countOtherCredentials({ apiKeys, accessKey, tokenInQuery }: Credentials): number {
-  return [apiKeys.length > 0, accessKey !== undefined, tokenInQuery].filter(Boolean).length;
-}
-
-function refuse(
-  ctx: Pick<Context, 'status' | 'set' | 'body'>,
-  denial: Decision & { allowed: false },
-  context: DenialContext,
-): void {
-  const { status, headers, body } = denialResponse(denial, context);
-  ctx.status = status;
-  ctx.set(headers);
-  ctx.body = JSON.stringify(body);
+function refuse(ctx: Pick<Context, 'status' | 'set' | 'body'>, refusal: DoorDenialResponse): void {
+  ctx.status = refusal.status;
+  ctx.set(refusal.headers);
+  ctx.body = JSON.stringify(refusal.body);
 }

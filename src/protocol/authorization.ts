@@ -1,5 +1,7 @@
 /** The `Authorization` header, as resource routes (Bearer) and the token endpoint (Basic) read it. */
 
+import { decodeBase64 } from './base64url.ts';
+
 export type BearerCredential =
   /** No header, another scheme, or `Bearer` alone. */
   | { readonly kind: 'none' }
@@ -23,12 +25,13 @@ export type BasicCredential =
 export function parseBasic(header: string | undefined): BasicCredential {
   const credentials = header === undefined ? undefined : schemeValue(header, 'basic');
   if (credentials === undefined) return { kind: 'none' };
-  const text = base64Shape.test(credentials) ? Buffer.from(credentials, 'base64').toString('utf8') : '';
+  const text = base64Shape.test(credentials) ? utf8.decode(decodeBase64(credentials)) : '';
   const colon = text.indexOf(':');
   if (colon === -1) return { kind: 'malformed' };
   return { kind: 'basic', id: formDecode(text.slice(0, colon)), secret: formDecode(text.slice(colon + 1)) };
 }
 
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const tokenShape = /^[A-Za-z0-9\-._~+/]+=*$/;
 const base64Shape = /^[A-Za-z0-9+/_-]+={0,2}$/;
 

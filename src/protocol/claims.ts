@@ -23,6 +23,9 @@ export interface AccessTokenClaims {
   readonly custom_data?: Readonly<Record<string, string>>;
 }
 
+/** Seconds: no token lives longer, whatever is configured. */
+export const longestTokenLife = 86_400;
+
 /** The claims without which a token is not one of ours (RFC 9068 section 2.2, and our own). */
 export const requiredClaims = [
   'iss',

@@ -1,8 +1,9 @@
 /** Every credential that a request may carry, read once, wherever it stands. */
+import { parseGuid } from './guid.ts';
 
 export interface Credentials {
   readonly authorization: string | undefined;
-  /** Each `sc_apikey`: the header's, and those of the query. */
+  /** Each `sc_apikey`: the header's, and those of the query. What is empty comes of clients that were given no key. */
   readonly apiKeys: readonly string[];
   /** `X-SF-Access-Key`. */
   readonly accessKey: string | undefined;
@@ -22,10 +23,20 @@ export function readCredentials(
   const query = search === '' ? nothing : readQuery(search);
   return {
     authorization: single(headers['authorization']),
-    apiKeys: header === undefined ? query.apiKeys : [header, ...query.apiKeys],
+    apiKeys: [...(header === undefined ? [] : [header]), ...query.apiKeys].filter(text => text !== ''),
     accessKey: single(headers['x-sf-access-key']),
     tokenInQuery: query.tokenInQuery,
   };
+}
+
+/** The keys that are meant by all that was sent as `sc_apikey`: one GUID has many forms. */
+export function distinctApiKeys({ apiKeys }: Credentials): ReadonlySet<string> {
+  return new Set(apiKeys.map(text => parseGuid(text) ?? text));
+}
+
+/** Those beside `Authorization`: where the one door is the token, each is one too many. */
+export function countOtherCredentials({ apiKeys, accessKey, tokenInQuery }: Credentials): number {
+  return [apiKeys.length > 0, accessKey !== undefined, tokenInQuery].filter(Boolean).length;
 }
 
 /** Whether a parameter of the query is an `sc_apikey`: its case does not matter, nor how it is percent-encoded. */

@@ -32,7 +32,8 @@ export type DenialCode =
   | 'controller_not_allowed'
   | 'origin_not_allowed'
   | 'insufficient_scope'
-  | 'revocation_state_stale';
+  | 'revocation_state_stale'
+  | 'issuer_unreachable';
 
 export type ProblemCode =
   | DenialCode
@@ -181,6 +182,12 @@ export const problems: Record<ProblemCode, ErrorRow> = {
     title: 'The service cannot tell whether the token is revoked',
     detail: 'Nothing is wrong with the token as far as is known: keep it, and try again.',
     log: 'the revocation state is too old to decide by',
+  },
+  issuer_unreachable: {
+    status: 503,
+    title: 'Whoever issued the credential cannot be asked about it',
+    detail: 'Nothing is wrong with the credential as far as is known: keep it, and try again.',
+    log: 'the issuer of the credential is not reachable',
   },
   malformed_request: {
     status: 400,

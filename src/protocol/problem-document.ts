@@ -62,4 +62,5 @@ const challengeErrors: Record<DenialCode, string | null | undefined> = {
   origin_not_allowed: 'insufficient_scope',
   insufficient_scope: 'insufficient_scope',
   revocation_state_stale: undefined,
+  issuer_unreachable: undefined,
 };

@@ -1,10 +1,10 @@
 /** The doorway of the admin API: a request becomes a typed call, its answer JSON; what is refused is audited. */
-import type { GenuineToken } from '../access/verify-token.ts';
+import type { Caller } from '../access/doors.ts';
 import type { Actor, Audit, AuditNews } from '../issuer/audit.ts';
 import type { Answer, Idempotency, Prepare } from '../issuer/idempotency.ts';
-import { grantedAccess } from '../middleware/koa.ts';
 import { Problem } from '../protocol/errors.ts';
 import type { AppContext, AppMiddleware } from './context.ts';
+import { grantedCaller } from './door-guard.ts';
 import { mediaType, parseJsonObject, readText } from './read-body.ts';
 import { redactUrl } from './request-log.ts';
 
@@ -23,8 +23,8 @@ export interface AdminCall {
 
 export type AdminAction = (call: AdminCall) => Promise<Answer>;
 
-/** Who holds a token: an account only where it is one's access key, whatever user an ordinary key acts as. */
-export type Identify = (token: GenuineToken) => { account?: string; clientId: string };
+/** Who is calling: an account only where it is one's access key, whatever user an ordinary key acts as. */
+export type Identify = (caller: Caller) => { account?: string; clientId: string };
 
 export interface AdminEndpointOptions {
   readonly idempotency: Idempotency;
@@ -44,7 +44,7 @@ export function createAdminEndpoint({
 }: AdminEndpointOptions): (action: AdminAction) => AppMiddleware {
   return action => async ctx => {
     const begun = era();
-    const caller = callerOf(ctx, identify);
+    const caller = identifyCaller(ctx, identify);
     const text = await readAdminBody(ctx);
     const { address, requestId } = ctx.state;
     const call = (prepare: Prepare): AdminCall => ({
@@ -108,14 +108,13 @@ export function createRefusalAudit({
         await record(ctx, error.code);
       throw error;
     }
-    const { decision } = ctx.state;
-    if (decision?.allowed === false && decision.code !== 'revocation_state_stale')
-      await record(ctx, decision.code);
+    const { access } = ctx.state;
+    if (access?.allowed === false && access.code !== 'revocation_state_stale') await record(ctx, access.code);
   };
 }
 
 /** A key that came as itself, or whom the guard let in. */
-function callerOf(
+function identifyCaller(
   { state }: AppContext,
   identify: Identify,
 ): {
@@ -123,8 +122,8 @@ function callerOf(
   scopes: ReadonlySet<string>;
 } {
   if (state.self !== undefined) return { actor: { clientId: state.self }, scopes: new Set() };
-  const token = grantedAccess(state);
-  return { actor: identify(token), scopes: token.scopes };
+  const caller = grantedCaller(state);
+  return { actor: identify(caller), scopes: caller.scopes };
 }
 
 function isReading(method: string): boolean {
@@ -163,12 +162,12 @@ function describeRefusal(
   ctx: AppContext,
   identify: Identify,
 ): Pick<AuditNews, 'actor' | 'action' | 'target'> {
-  const { address, requestId, decision, self } = ctx.state;
+  const { address, requestId, access, self } = ctx.state;
   const actor = {
     address,
     requestId,
     ...(self !== undefined && { clientId: self }),
-    ...(decision?.token && identify(decision.token)),
+    ...(access?.token && identify(access.token)),
   };
   return { actor, action: `${ctx.method} ${routeOf(ctx)}`, target: redactUrl(ctx.path).slice(0, 200) };
 }

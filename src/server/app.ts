@@ -2,6 +2,7 @@
 import Router from '@koa/router';
 import Koa, { type Middleware } from 'koa';
 import type { Logger } from 'pino';
+import type { Demand } from '../access/decide.ts';
 import type { DoorGuard } from '../access/doors.ts';
 import type { Guard } from '../access/guard.ts';
 import type { Collections } from '../gateway/collections.ts';
@@ -14,12 +15,11 @@ import type { Introspector } from '../issuer/introspect.ts';
 import type { KeyGuard } from '../issuer/key-guard.ts';
 import type { RevocationFeed } from '../issuer/revocation-feed.ts';
 import type { Revoker } from '../issuer/revoke.ts';
-import { createKoaGuard } from '../middleware/koa.ts';
 import { Problem } from '../protocol/errors.ts';
 import { createClientAddress, createProxyTrust } from './client-address.ts';
 import type { AppState } from './context.ts';
 import { createCors } from './cors.ts';
-import { createDoorGuardMiddleware } from './door-guard.ts';
+import { createDoorGuardMiddleware, demandToken } from './door-guard.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { createFrontDoor } from './front-door.ts';
 import { createCallerCheck } from './introspecting-caller.ts';
@@ -83,7 +83,8 @@ function createRoutes(services: AppServices): Router<AppState> {
   const router = new Router<AppState>({ sensitive: true, strict: true });
 
   const resourceMetadata = `${issuer}/.well-known/oauth-protected-resource`;
-  const guarded = createKoaGuard({ guard: services.guard, resourceMetadata });
+  const doorGuarded = createDoorGuardMiddleware({ ...services, resourceMetadata });
+  const guarded = (demand: Demand) => doorGuarded(() => demandToken(demand));
 
   const token = createTokenEndpoint(services.exchange, services.throttle);
   router.post('/oauth/token', token);
@@ -117,7 +118,7 @@ function createRoutes(services: AppServices): Router<AppState> {
   });
   addResourceRoutes(router, {
     table,
-    guarded: createDoorGuardMiddleware({ ...services, resourceMetadata }),
+    guarded: doorGuarded,
     collections: services.collections,
     upstream: createUpstreamRoute({
       ...services,

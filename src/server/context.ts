@@ -2,10 +2,9 @@
 import type { RouterContext } from '@koa/router';
 import type { Next } from 'koa';
 import type { DoorDecision } from '../access/doors.ts';
-import type { GuardState } from '../middleware/koa.ts';
 
-export interface AppState extends GuardState {
-  /** What the guard of a resource route decided. */
+export interface AppState {
+  /** What the guard decided; absent on a route that has none. */
   access?: DoorDecision;
   requestId: string;
   /** The address of the caller, as far as it can be believed. */

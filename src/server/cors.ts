@@ -4,9 +4,10 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Catalogue } from '../config/catalogue.ts';
-import { type ApiKey, statusOf } from '../issuer/api-key.ts';
+import type { ApiKey } from '../issuer/api-key.ts';
 import type { ApiKeys } from '../issuer/api-keys.ts';
-import { readCredentials } from '../protocol/credentials.ts';
+import { unusableBecause } from '../issuer/authenticate-key.ts';
+import { distinctApiKeys, readCredentials } from '../protocol/credentials.ts';
 import { allowsController, effectiveControllers } from '../protocol/controllers.ts';
 import { parseGuid } from '../protocol/guid.ts';
 import { allowsOrigin, anyOrigin, parseOrigin } from '../protocol/origin.ts';
@@ -95,8 +96,7 @@ async function mayPreflight(
   union: OriginUnion,
   { apiKeys, clock }: CorsOptions,
 ): Promise<boolean> {
-  const sent = readCredentials({}, ctx.querystring).apiKeys.filter(text => text !== '');
-  const [named, ...others] = new Set(sent.map(text => parseGuid(text) ?? text));
+  const [named, ...others] = distinctApiKeys(readCredentials({}, ctx.querystring));
   if (others.length > 0) return false;
   if (named === undefined) {
     const answers = await Promise.all(controllers.map(controller => union(origin, controller)));
@@ -104,7 +104,7 @@ async function mayPreflight(
   }
   const id = parseGuid(named);
   const key = id === undefined ? undefined : (await apiKeys.find(id))?.value;
-  if (key === undefined || !isUsable(key, clock())) return false;
+  if (key === undefined || unusableBecause(key, clock()) !== undefined) return false;
   return allowsOrigin(new Set(key.corsOrigins), origin);
 }
 
@@ -114,7 +114,7 @@ function createOriginUnion({ apiKeys, catalogue, clock }: CorsOptions): OriginUn
   const ask = async (origin: string, controller: string): Promise<boolean> => {
     for (const listed of [origin, anyOrigin]) {
       for await (const key of apiKeys.withOrigin(listed)) {
-        if (isUsable(key, clock()) && mayUse(key, controller, catalogue)) return true;
+        if (unusableBecause(key, clock()) === undefined && mayUse(key, controller, catalogue)) return true;
       }
     }
     return false;
@@ -130,10 +130,6 @@ function createOriginUnion({ apiKeys, catalogue, clock }: CorsOptions): OriginUn
     answer.catch(() => remembered.delete(question));
     return answer;
   };
-}
-
-function isUsable(key: ApiKey, now: number): boolean {
-  return statusOf(key, now) === 'active' && (key.notBefore ?? 0) <= now;
 }
 
 function mayUse(key: ApiKey, controller: string, { features }: Catalogue): boolean {

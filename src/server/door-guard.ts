@@ -1,30 +1,28 @@
-/** The guard of resource routes as Koa middleware: it reads every door of the route, and slows down whoever guesses. */
-import type { DoorDecision, DoorDemand, DoorGuard } from '../access/doors.ts';
+/** The guard of the service's own routes as Koa middleware: it reads every door of a route, and slows down whoever guesses. */
+import type { Caller, DoorDecision } from '../access/doors.ts';
+import type { Demand } from '../access/decide.ts';
+import type { GenuineToken } from '../access/verify-token.ts';
 import type { Throttle } from '../issuer/throttle.ts';
-import { doorDenialResponse } from '../middleware/door-denial.ts';
+import { type JudgeOptions, judgeRequest, type ResourceDemand } from '../middleware/judge.ts';
 import { readCredentials } from '../protocol/credentials.ts';
 import { Problem } from '../protocol/errors.ts';
 import type { AppContext, AppMiddleware, AppState } from './context.ts';
 
-/** What a route asks, and how its clients read a refusal. */
-export interface ResourceDemand extends DoorDemand {
-  readonly isGraphql: boolean;
-}
-
-export interface DoorGuardMiddlewareOptions {
-  readonly doorGuard: DoorGuard;
+export interface DoorGuardMiddlewareOptions extends JudgeOptions {
   readonly throttle: Throttle;
-  /** The address of the protected-resource metadata (RFC 9728). */
-  readonly resourceMetadata: string;
 }
 
 /** Makes a middleware for each demand; one that depends on the path that is called is a function of it. */
 export function createDoorGuardMiddleware(options: DoorGuardMiddlewareOptions) {
-  return (demand: ResourceDemand | ((request: { path: string }) => ResourceDemand)): AppMiddleware =>
+  return (demandAt: (path: string) => ResourceDemand): AppMiddleware =>
     async (ctx, next) => {
-      const wanted = typeof demand === 'function' ? demand(ctx) : demand;
-      if (await isLetIn(ctx, ctx.querystring, wanted, options)) await next();
+      if (await isLetIn(ctx, ctx.querystring, demandAt(ctx.path), options)) await next();
     };
+}
+
+/** What a route demands whose one door is the token. */
+export function demandToken(demand: Demand): ResourceDemand {
+  return { ...demand, doors: ['bearer'], requireApiKey: false, isGraphql: false };
 }
 
 /**
@@ -35,35 +33,36 @@ export function createDoorGuardMiddleware(options: DoorGuardMiddlewareOptions) {
 export async function isLetIn(
   ctx: AppContext,
   search: string,
-  wanted: ResourceDemand,
+  demand: ResourceDemand,
   options: DoorGuardMiddlewareOptions,
 ): Promise<boolean> {
   const { headers } = ctx.req;
   const request = { ...readCredentials(headers, search), origin: headers.origin };
-  const decision = await options.doorGuard.authorize(request, wanted, ctx.state.address);
+  const { decision, refusal } = await judgeRequest(request, demand, ctx.state.address, options);
   ctx.state.access = decision;
-  if (!decision.allowed) refuse(ctx, decision, wanted, options);
-  return decision.allowed;
+  if (isGuess(decision)) slowDown(options.throttle, ctx.state.address);
+  if (refusal === undefined) return true;
+  ctx.status = refusal.status;
+  ctx.set(refusal.headers);
+  ctx.body = JSON.stringify(refusal.body);
+  return false;
 }
 
 /** The caller that the guard has let in. @throws where none has: a route that was meant to be guarded is not */
-export function callerOf({ access }: AppState) {
+export function grantedCaller({ access }: AppState): Caller {
   if (access?.allowed === true) return access.token;
   throw new Error('the route is not guarded');
 }
 
-function refuse(
-  ctx: AppContext,
-  denial: DoorDecision & { allowed: false },
-  { scope, isGraphql }: ResourceDemand,
-  { throttle, resourceMetadata }: DoorGuardMiddlewareOptions,
-): void {
-  if (denial.code === 'api_key_unknown' || denial.code === 'access_key_invalid')
-    slowDown(throttle, ctx.state.address);
-  const { status, headers, body } = doorDenialResponse(denial, { resourceMetadata, scope, isGraphql });
-  ctx.status = status;
-  ctx.set(headers);
-  ctx.body = JSON.stringify(body);
+/** The token of a caller that came with one. @throws as {@link grantedCaller} */
+export function grantedToken(state: AppState): GenuineToken {
+  const { token } = grantedCaller(state);
+  if (token === undefined) throw new Error('the route has other doors than the token');
+  return token;
+}
+
+function isGuess(decision: DoorDecision): boolean {
+  return !decision.allowed && (decision.code === 'api_key_unknown' || decision.code === 'access_key_invalid');
 }
 
 /** A key that is valid is always served: only wrong ones are counted, and answered so. @throws {Problem} */

@@ -6,11 +6,11 @@ import type { Allowance, Decision, Demand } from '../access/decide.ts';
 import type { Guard } from '../access/guard.ts';
 import type { KeyGuard } from '../issuer/key-guard.ts';
 import type { Throttle } from '../issuer/throttle.ts';
-import { grantedAccess } from '../middleware/koa.ts';
 import { parseBasic } from '../protocol/authorization.ts';
 import { OAuthError, Problem } from '../protocol/errors.ts';
 import { type ClientCredentials, readClientCredentials, slowDownFailures } from './client-authentication.ts';
 import type { AppContext, AppMiddleware } from './context.ts';
+import { grantedToken } from './door-guard.ts';
 import { noParameters, type Parameters } from './parameters.ts';
 
 /** Asked later: whether the caller would still be let in, by what is in memory. */
@@ -75,7 +75,7 @@ export function createCallerCheck(options: CallerOptions): CallerCheck {
         'Authenticate in one way: by a token or by a key, not by both.',
       );
     }
-    const token = grantedAccess(ctx.state);
+    const token = grantedToken(ctx.state);
     return { parameters, isStillWelcome: () => isGood(options.guard.review(token)) };
   }
 

@@ -65,7 +65,7 @@ function describe(
     ...(state.upstreamMs !== undefined && { upstreamMs: hundredths(state.upstreamMs) }),
     ...(isCut && { cut: true }),
     address: state.address,
-    clientId: state.clientId ?? access?.token?.clientId ?? state.decision?.token?.claims.client_id,
+    clientId: state.clientId ?? access?.token?.clientId,
     ...(state.failure ?? denialIn(state)),
   };
 }
@@ -75,7 +75,6 @@ function hundredths(milliseconds: number): number {
 }
 
 /** A guard answers by itself, without an error. */
-function denialIn({ decision, access }: AppState): AppState['failure'] {
-  const denial = decision ?? access;
+function denialIn({ access: denial }: AppState): AppState['failure'] {
   return denial?.allowed === false ? { code: denial.code, reason: problems[denial.code].log } : undefined;
 }

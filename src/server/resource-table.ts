@@ -1,16 +1,14 @@
 /** Which route of the catalogue a call belongs to, and what it asks of its caller: the same for every doorway. */
 import Router from '@koa/router';
 import type { Controller, Route } from '../config/catalogue.ts';
+import type { ResourceDemand } from '../middleware/judge.ts';
 import { graphqlEndpoint } from '../protocol/controllers.ts';
-import type { ResourceDemand } from './door-guard.ts';
-
-/** What a route asks of its caller, where it may depend on the path that is called. */
-export type RouteDemand = ResourceDemand | ((request: { path: string }) => ResourceDemand);
 
 export interface ResourceRoute {
   readonly controller: Controller;
   readonly route: Route;
-  readonly demand: RouteDemand;
+  /** What the route asks of its caller; a GraphQL endpoint is one beside its controller. */
+  readonly demandAt: (path: string) => ResourceDemand;
 }
 
 export interface ResourceTable {
@@ -22,7 +20,7 @@ export interface ResourceTable {
 /** @param standard the audience of controllers that name none */
 export function createResourceTable(controllers: Iterable<Controller>, standard: string): ResourceTable {
   const routes = [...controllers].flatMap(controller =>
-    controller.routes.map(route => ({ controller, route, demand: demandOf(controller, route, standard) })),
+    controller.routes.map(route => ({ controller, route, demandAt: demandOf(controller, route, standard) })),
   );
   const router = new Router({ sensitive: true, strict: true });
   const byLayer = new Map<unknown, ResourceRoute>();
@@ -42,7 +40,7 @@ function demandOf(
   { name, doors, requireApiKey, audience }: Controller,
   { scope, graphqlPath, operation }: Route,
   standard: string,
-): RouteDemand {
+): ResourceRoute['demandAt'] {
   const isGraphql = graphqlPath || operation === 'graphql';
   const demand = {
     audience: audience ?? standard,
@@ -52,6 +50,6 @@ function demandOf(
     requireApiKey,
     isGraphql,
   };
-  if (!graphqlPath) return demand;
-  return ({ path }) => ({ ...demand, controllers: [name, graphqlEndpoint(path)] });
+  if (!graphqlPath) return () => demand;
+  return path => ({ ...demand, controllers: [name, graphqlEndpoint(path)] });
 }

@@ -101,11 +101,10 @@ function tokenSigning({ catalogue, settings }: Instance, { signingKeys }: Memory
 }
 
 async function findObstacle(
-  { foundation, settings, confirm }: Instance,
+  { foundation, confirm }: Instance,
   { revocationLog, signingKeys }: Memory,
 ): Promise<string | undefined> {
-  if (revocationLog.revocations.age() > settings.maxStaleness * 1000)
-    return 'The revocation state is too old.';
+  if (revocationLog.revocations.isStale()) return 'The revocation state is too old.';
   if (!signingKeys.canSign()) return 'No signing key is active.';
   try {
     await foundation.store.check();

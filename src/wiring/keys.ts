@@ -24,7 +24,7 @@ export interface Keys {
 }
 
 export function createKeys(
-  { issuer, foundation, settings, logger, confirm }: Instance,
+  { issuer, foundation, logger, confirm }: Instance,
   { revocationLog, usage }: Memory,
 ): Keys {
   const { store, vault, records, clock } = foundation;
@@ -35,7 +35,7 @@ export function createKeys(
     // A master that was replaced may go on answering, and know nothing of what has ended since.
     async confirm() {
       await confirm();
-      if (revocations.age() > settings.maxStaleness * 1000)
+      if (revocations.isStale())
         throw new StoreUnavailable('the store has not been heard of for too long to know what has ended');
     },
     isConfirmed: () => revocations.age() < lately,

@@ -10,7 +10,7 @@ const like = (other: Partial<typeof claims>) => ({ ...token, claims: { ...claims
 
 describe('the revocation state', () => {
   it('kills tokens of an older version of their key, and no other', () => {
-    const revocations = new Revocations(() => 0);
+    const revocations = new Revocations(() => 0, 5);
     revocations.apply({ client_id: 'a', min_key_version: 3, until: 100 });
     expect(revocations.isRevoked(token)).toBe(false);
     expect(revocations.isRevoked(like({ key_version: 2 }))).toBe(true);
@@ -35,7 +35,7 @@ describe('the revocation state', () => {
     );
     fc.assert(
       fc.property(news, fc.nat(50), (list, now) => {
-        const [forth, back] = [new Revocations(() => 0), new Revocations(() => 0)];
+        const [forth, back] = [new Revocations(() => 0, 5), new Revocations(() => 0, 5)];
         for (const item of list) forth.apply(item);
         for (const item of [...list, ...list].toReversed()) back.apply(item);
         for (const state of [forth, back]) state.sweep(now);
@@ -53,7 +53,7 @@ describe('the revocation state', () => {
   });
 
   it('kills every token of a signing key', () => {
-    const revocations = new Revocations(() => 0);
+    const revocations = new Revocations(() => 0, 5);
     revocations.apply({ kid: 'signer', until: 100 });
     expect(revocations.isRevoked(token)).toBe(true);
     expect(revocations.isSigningKeyRevoked('signer')).toBe(true);
@@ -61,7 +61,7 @@ describe('the revocation state', () => {
   });
 
   it('remembers what became of a key with its greatest version, and of two the worse', () => {
-    const revocations = new Revocations(() => 0);
+    const revocations = new Revocations(() => 0, 5);
     revocations.apply({ client_id: 'a', min_key_version: 3, until: 100, status: 'disabled' });
     revocations.apply({ client_id: 'a', min_key_version: 3, until: 90, status: 'revoked' });
     revocations.apply({ client_id: 'a', min_key_version: 3, until: 110 });
@@ -76,7 +76,7 @@ describe('the revocation state', () => {
   });
 
   it('forgets only what is over', () => {
-    const revocations = new Revocations(() => 0);
+    const revocations = new Revocations(() => 0, 5);
     revocations.apply({ jti: 'j', exp: 100 });
     revocations.apply({ client_id: 'a', min_key_version: 9, until: 100 });
     revocations.sweep(100);
@@ -88,7 +88,7 @@ describe('the revocation state', () => {
 
   it('is infinitely old before it was ever whole, and never gets fresher by looking back', () => {
     let moment = 50;
-    const revocations = new Revocations(() => moment);
+    const revocations = new Revocations(() => moment, 5);
     expect(revocations.age()).toBe(Infinity);
     revocations.markFresh(40);
     revocations.markFresh(30);

@@ -200,6 +200,7 @@ const letIn: AppMiddleware = (ctx, next) => {
     door: 'bearer',
     clientId: '',
     keyVersion: 1,
+    expiresAt: undefined,
     feature: '',
     user: undefined,
     customData: {},

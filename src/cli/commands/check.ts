@@ -4,7 +4,7 @@ import type { Decision } from '../../access/decide.ts';
 import { createGuard } from '../../access/guard.ts';
 import { createTokenVerifier } from '../../access/verify-token.ts';
 import { loadClientSettings } from '../../config/load.ts';
-import { longestTokenLife } from '../../issuer/revocation-log.ts';
+import { longestTokenLife } from '../../protocol/claims.ts';
 import { problems } from '../../protocol/errors.ts';
 import { fetchAudience, fetchIssuer, fetchVerificationKeys } from '../discovery.ts';
 import { CommandFailed } from '../exit-codes.ts';
@@ -58,9 +58,8 @@ async function decide(
       // The server signs tokens of the type JWT for such audiences alone as want them.
       plainAudiences: new Set(audience === undefined ? [] : [audience]),
     }),
-    revocations: { isRevoked: () => false, age: () => 0 },
+    revocations: { isRevoked: () => false, isStale: () => false },
     now,
-    maxStaleness: 0,
   });
   const request = { authorization: `Bearer ${token}`, origin, otherCredentials: 0 };
   return guard.authorize(request, { audience: demanded, controllers: controller, scope });

@@ -35,9 +35,9 @@ export function addAdminRoutes(
   guarded: (demand: Demand) => AppMiddleware,
 ): void {
   const { issuer, audit, catalogue, clock, logger } = services;
-  const identify: Identify = ({ claims }) => ({
-    clientId: claims.client_id,
-    ...(catalogue.features.get(claims.feature)?.role !== undefined && { account: claims.sub }),
+  const identify: Identify = ({ clientId, feature, user }) => ({
+    clientId,
+    ...(user !== undefined && catalogue.features.get(feature)?.role !== undefined && { account: user }),
   });
   const answer = createAdminEndpoint({ ...services, identify });
   const strangers = createThrottle({ limit: 60, window: 60, now: clock });

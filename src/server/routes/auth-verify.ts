@@ -8,7 +8,7 @@ import type { ForwardAuth, ForwardedRequest } from '../../gateway/forward-auth.t
 import { Problem } from '../../protocol/errors.ts';
 import type { AppContext, AppMiddleware, AppState } from '../context.ts';
 import type { Cors } from '../cors.ts';
-import { callerOf, type DoorGuardMiddlewareOptions, isLetIn } from '../door-guard.ts';
+import { grantedCaller, type DoorGuardMiddlewareOptions, isLetIn } from '../door-guard.ts';
 import type { ResourceTable } from '../resource-table.ts';
 
 export interface AuthVerifyOptions extends DoorGuardMiddlewareOptions {
@@ -45,12 +45,11 @@ function createVerify(
     const entry = options.table.find(asked.method, asked.path);
     if (entry === undefined)
       throw new Problem('not_found', 'No controller has a route for the forwarded request.');
-    const { controller, demand } = entry;
-    const wanted = typeof demand === 'function' ? demand(asked) : demand;
+    const { controller, demandAt } = entry;
     await options.cors.answers(controller.name)(ctx, async () => {
-      if (!(await isLetIn(ctx, asked.search, wanted, options))) return;
+      if (!(await isLetIn(ctx, asked.search, demandAt(asked.path), options))) return;
       ctx.status = 200;
-      ctx.set(options.forwardAuth.identify(callerOf(ctx.state), controller.name));
+      ctx.set(options.forwardAuth.identify(grantedCaller(ctx.state), controller.name));
       ctx.body = '';
     });
   };

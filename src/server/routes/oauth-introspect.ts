@@ -13,7 +13,8 @@ export function createIntrospectionEndpoint(callers: CallerCheck, introspector: 
     const token = admitted.parameters.get('token');
     if (token === undefined)
       throw new OAuthError('invalid_request', 'Send the token, or the API key, as token.');
-    const answer = await introspector.introspect(token);
+    const hint = admitted.parameters.get('token_type_hint');
+    const answer = await introspector.introspect(token, hint, ctx.state.address);
     ctx.type = 'application/json';
     ctx.body = JSON.stringify(answer);
   };

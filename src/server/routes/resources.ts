@@ -10,15 +10,15 @@ import {
 } from '../../config/catalogue.ts';
 import type { Collections } from '../../gateway/collections.ts';
 import { Problem } from '../../protocol/errors.ts';
-import { callerOf } from '../door-guard.ts';
+import { grantedCaller } from '../door-guard.ts';
 import type { Cors } from '../cors.ts';
 import type { AppContext, AppMiddleware, AppState } from '../context.ts';
-import type { ResourceTable, RouteDemand } from '../resource-table.ts';
+import type { ResourceRoute, ResourceTable } from '../resource-table.ts';
 import { mediaType, parseJson, parseJsonObject, readText } from '../read-body.ts';
 
 export interface ResourceOptions {
   readonly table: ResourceTable;
-  readonly guarded: (demand: RouteDemand) => AppMiddleware;
+  readonly guarded: (demandAt: ResourceRoute['demandAt']) => AppMiddleware;
   readonly collections: Collections;
   /** What answers in an upstream's name. */
   readonly upstream: (controller: UpstreamController) => AppMiddleware;
@@ -28,11 +28,11 @@ export interface ResourceOptions {
 export function addResourceRoutes(router: Router<AppState>, options: ResourceOptions): void {
   const paths = new Map<string, { controllers: Set<string>; methods: Set<string> }>();
   const { cors, guarded } = options;
-  for (const { controller, route, demand } of options.table.routes) {
+  for (const { controller, route, demandAt } of options.table.routes) {
     router.register(
       route.path,
       [...route.methods],
-      [cors.answers(controller.name), guarded(demand), answerOf(controller, route, options)],
+      [cors.answers(controller.name), guarded(demandAt), answerOf(controller, route, options)],
     );
     const path = paths.get(route.path) ?? { controllers: new Set(), methods: new Set() };
     path.controllers.add(controller.name);
@@ -80,7 +80,7 @@ function answerFromCollection(
       parameters: Object.values(ctx.params),
       query: new URLSearchParams(ctx.querystring),
       body: await readResource(ctx, route),
-      clientId: callerOf(ctx.state).clientId,
+      clientId: grantedCaller(ctx.state).clientId,
     });
     ctx.status = status;
     ctx.set('Cache-Control', 'private, no-store');

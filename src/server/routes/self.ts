@@ -2,7 +2,6 @@
 import type { GenuineToken } from '../../access/verify-token.ts';
 import { type KeyAuthenticator, unusableBecause } from '../../issuer/authenticate-key.ts';
 import type { IsWholeToken } from '../../issuer/whole-token.ts';
-import { grantedAccess } from '../../middleware/koa.ts';
 import type { SettleUse } from '../../issuer/settle-use.ts';
 import { slowDown, type Throttle } from '../../issuer/throttle.ts';
 import { parseBasic } from '../../protocol/authorization.ts';
@@ -10,6 +9,7 @@ import { Problem } from '../../protocol/errors.ts';
 import { allowsOrigin } from '../../protocol/origin.ts';
 import type { Clock } from '../../store/store.ts';
 import type { AppMiddleware } from '../context.ts';
+import { grantedToken } from '../door-guard.ts';
 
 export interface SelfGuardOptions {
   readonly authenticator: KeyAuthenticator;
@@ -27,7 +27,7 @@ export function createSelfGuard(options: SelfGuardOptions): AppMiddleware {
     const basic = parseBasic(authorization);
     if (basic.kind === 'none') {
       return options.guarded(ctx, async () => {
-        await requireWholeToken(grantedAccess(ctx.state), options);
+        await requireWholeToken(grantedToken(ctx.state), options);
         await next();
       });
     }

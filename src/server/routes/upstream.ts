@@ -6,7 +6,7 @@ import type { DescribeAccess } from '../../gateway/upstream-access.ts';
 import type { UpstreamAnswer, UpstreamCall } from '../../gateway/upstream-call.ts';
 import { liftBodyLimit } from '../body-deadline.ts';
 import type { AppContext, AppMiddleware } from '../context.ts';
-import { callerOf } from '../door-guard.ts';
+import { grantedCaller } from '../door-guard.ts';
 import { upgradeOf } from '../upgrades.ts';
 
 export interface UpstreamRouteOptions {
@@ -28,7 +28,7 @@ export function createUpstreamRoute({
   return (controller: UpstreamController): AppMiddleware => {
     const { upstream, name, timeout = upstreamTimeout } = controller;
     return async ctx => {
-      const access = await upstreamAccess(callerOf(ctx.state), controller);
+      const access = await upstreamAccess(grantedCaller(ctx.state), controller);
       const client = { address: ctx.state.address, isProxyTrusted: isProxyTrusted(ctx.req) };
       const answer = await ask(ctx, proxy, { ...access, upstream, timeout, controller: name, client });
       if (answer === undefined) return;
