@@ -34,11 +34,6 @@ export function forwardedFields(req: IncomingMessage, authority: string, call: U
   return fields;
 }
 
-/** Whether the request has a body, as it was parsed (RFC 9112 section 6.3). */
-export function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-}
-
 /** Written by us, whatever the caller wrote; the answer to an expectation has been given by then. */
 function isReplaced(name: string, { authorization }: UpstreamCall): boolean {
   if (name === 'authorization') return authorization !== 'pass';

@@ -4,6 +4,7 @@
  */
 import type { Controller } from '../config/catalogue.ts';
 import { Problem } from '../protocol/errors.ts';
+import { isWellEncoded } from '../protocol/http-request.ts';
 import type { UpstreamCall } from './upstream-call.ts';
 
 export type PathCheck = (method: string, path: string) => void;
@@ -21,11 +22,11 @@ export function forwardedTarget(
 ): string {
   const mark = url.indexOf('?');
   const path = mark === -1 ? url : url.slice(0, mark);
-  if (!path.startsWith('/') || /[^\x21\x22\x24-\x7e]/.test(url)) throw unclear();
+  if (!path.startsWith('/') || !isWellEncoded(url)) throw unclear();
   checkPath(method, path);
   const cut = mark === -1 ? '' : cutParameters(url.slice(mark + 1), call.stripQuery);
   const query = call.editQuery?.(cut) ?? cut;
-  if (/[^\x21\x22\x24-\x7e]/.test(query)) throw new Error('the edited query is not percent-encoded');
+  if (!isWellEncoded(query)) throw new Error('the edited query is not percent-encoded');
   return basePath + path + (query === '' ? '' : `?${query}`);
 }
 

@@ -5,9 +5,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Controller } from '../config/catalogue.ts';
+import { hasBody } from '../protocol/http-request.ts';
 import { createPathCheck, forwardedTarget } from './request-target.ts';
 import { forwardedAnswer } from './answer-fields.ts';
-import { forwardedFields, hasBody } from './request-fields.ts';
+import { forwardedFields } from './request-fields.ts';
 import { type Sending, sendRequest, UpstreamFailure } from './send-request.ts';
 import { createTunnels } from './tunnel.ts';
 import type { UpstreamAnswer, UpstreamCall } from './upstream-call.ts';
@@ -103,7 +104,7 @@ async function sendPatiently(
   } catch (error) {
     if (!(error instanceof UpstreamFailure)) throw error;
     const isRepeatable = error.isUnanswered && head.method !== 'POST' && head.method !== 'PATCH';
-    if (!isRepeatable || hasBody(sending.req)) throw error.problem;
+    if (!isRepeatable || hasBody(sending.req.headers)) throw error.problem;
   }
   try {
     return await sendRequest(target.request(head, 'alone'), sending);

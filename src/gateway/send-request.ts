@@ -1,9 +1,8 @@
 /** One exchange with an upstream: the request out, the head of the answer back, and whoever goes silent is left. */
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { Problem } from '../protocol/errors.ts';
-import { hasBody } from './request-fields.ts';
-import { type End, watchProgress } from './watch-progress.ts';
+import { hasBody } from '../protocol/http-request.ts';
+import { bytesThrough, type End, watchProgress } from './watch-progress.ts';
 
 /** The connection failed, or what came was no HTTP. */
 export class UpstreamFailure extends Error {
@@ -88,7 +87,7 @@ function countAnswered(outgoing: ClientRequest): () => boolean {
 }
 
 function send(req: IncomingMessage, outgoing: ClientRequest): void {
-  if (!hasBody(req)) return void outgoing.end();
+  if (!hasBody(req.headers)) return void outgoing.end();
   req.pipe(outgoing);
   req.once('error', error => outgoing.destroy(error));
   // An upstream that has answered and gone wants no more of it; what is left is read all the same, and dropped.
@@ -133,10 +132,6 @@ const problemOf: Record<End | 'forbidden', ConstructorParameters<typeof Problem>
   upstream: ['upstream_timeout'],
   forbidden: ['token_revoked', 'The credential was revoked or changed while the call was under way.'],
 };
-
-function bytesThrough(socket: Socket | null): number {
-  return socket === null ? 0 : socket.bytesRead + socket.bytesWritten - socket.writableLength;
-}
 
 /** An answer that came early is out; whoever still sends its request has to come to an end. */
 function cutLateUpload(req: IncomingMessage, patience: number): void {

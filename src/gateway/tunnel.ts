@@ -6,7 +6,7 @@ import { Problem } from '../protocol/errors.ts';
 import { forwardedAnswer } from './answer-fields.ts';
 import type { UpstreamAnswer, UpstreamCall } from './upstream-call.ts';
 import type { RequestHead, UpstreamTarget } from './upstream-target.ts';
-import { watchProgress } from './watch-progress.ts';
+import { bytesThrough, watchProgress } from './watch-progress.ts';
 
 export interface Tunnels {
   /** As `upgrade` of the reverse proxy. */
@@ -127,10 +127,6 @@ function switchingText(response: IncomingMessage): string {
     ...lines.filter(line => !/^(?:content-length|cache-control):/i.test(line)),
     '\r\n',
   ].join('\r\n');
-}
-
-function bytesThrough(socket: Duplex): number {
-  return socket instanceof Socket ? socket.bytesRead + socket.bytesWritten - socket.writableLength : 0;
 }
 
 function ignore(): void {}

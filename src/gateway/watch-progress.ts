@@ -1,4 +1,6 @@
 /** Owns the patience of the gateway: a call on which nothing moves ends, and so does one that may not go on. */
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** One of the two ends of a call. */
 export type End = 'caller' | 'upstream';
@@ -34,4 +36,9 @@ export function watchProgress(
   const timer = setInterval(look, Math.min(Math.max(shortest / 10, 10), 1000));
   timer.unref();
   return () => clearInterval(timer);
+}
+
+/** What has passed through a socket both ways; what only waits to be sent has not. */
+export function bytesThrough(socket: Duplex | null): number {
+  return socket instanceof Socket ? socket.bytesRead + socket.bytesWritten - socket.writableLength : 0;
 }

@@ -3,11 +3,11 @@
  * that is large and not slow: so the limit is here, and a route that passes bodies on lifts it.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { hasBody } from '../protocol/http-request.ts';
 
 /** Cuts a request whose body is not whole in time, with a 408 where nothing has been answered yet. */
 export function limitBody(req: IncomingMessage, res: ServerResponse, milliseconds: number): void {
-  const { headers } = req;
-  if (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0) return;
+  if (!hasBody(req.headers)) return;
   const timer = setTimeout(() => cut(req, res), milliseconds);
   deadlines.set(req, timer);
   req.once('close', () => clearTimeout(timer));

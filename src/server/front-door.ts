@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Middleware } from 'koa';
 import { Problem } from '../protocol/errors.ts';
+import { isWellEncoded } from '../protocol/http-request.ts';
 
 /** Header fields that a request may have. */
 const mostHeaders = 100;
@@ -21,7 +22,7 @@ export function createFrontDoor(): Middleware {
 function checkTarget({ url = '' }: IncomingMessage): void {
   if (!url.startsWith('/'))
     throw new Problem('malformed_request', 'Send the path alone as the request target.');
-  if (/%(?![0-9a-f]{2})/i.test(url) || /[^\x21\x22\x24-\x7e]/.test(url)) {
+  if (!isWellEncoded(url)) {
     throw new Problem(
       'malformed_request',
       'The request target is not a well percent-encoded path and query.',

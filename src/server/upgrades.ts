@@ -4,6 +4,7 @@
  */
 import { IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { hasBody } from '../protocol/http-request.ts';
 
 /** What a handler may take instead of answering. */
 export interface Upgrade {
@@ -67,8 +68,7 @@ function isHandshake({ method, headers }: IncomingMessage): boolean {
     method === 'GET' &&
     headers.upgrade?.trim().toLowerCase() === 'websocket' &&
     headers['sec-websocket-key'] !== undefined &&
-    headers['transfer-encoding'] === undefined &&
-    Number(headers['content-length'] ?? 0) === 0
+    !hasBody(headers)
   );
 }
 

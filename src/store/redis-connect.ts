@@ -1,4 +1,5 @@
 /** How Redis is connected to, in each layout. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { countEras } from './redis-era.ts';
 import { inspectRedis } from './redis-inspect.ts';
@@ -200,10 +201,4 @@ async function isLoading(client: RedisClient): Promise<boolean> {
   if (client instanceof Cluster || client.status !== 'connect') return false;
   const info = await client.info('persistence').catch(() => '');
   return /^loading:1\r?$/m.test(info);
-}
-
-async function delay(milliseconds: number): Promise<void> {
-  await new Promise(resolve => {
-    setTimeout(resolve, milliseconds);
-  });
 }

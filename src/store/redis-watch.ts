@@ -1,4 +1,5 @@
 /** Hears of new entries of a stream soon after they came. What it says is a hint: see `watchLog` in store.ts. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { createWaitingClient } from './redis-connect.ts';
 import { dismiss } from './redis-revive.ts';
 import type { RedisTarget } from './redis-url.ts';
@@ -29,9 +30,7 @@ export function watchStream(target: RedisTarget, key: string, onNews: () => void
       } catch {
         // The reader hears of it too, and says so. Whatever came meanwhile, it finds by itself.
         last = '$';
-        await new Promise(resolve => {
-          setTimeout(resolve, pause).unref();
-        });
+        await delay(pause, undefined, { ref: false });
       }
       if (!stop.signal.aborted) onNews();
     }
