@@ -2,7 +2,7 @@
 import type { Caller, DoorGuard } from '../access/doors.ts';
 import type { Catalogue, UpstreamController } from '../config/catalogue.ts';
 import type { ForwardTokens } from '../issuer/forward-token.ts';
-import { searchFilter } from '../protocol/custom-data.ts';
+import { bindingFields, searchFilter } from '../protocol/custom-data.ts';
 import { describeCaller } from './identity-fields.ts';
 import { andFilter } from './odata-filter.ts';
 import type { UpstreamAccess } from './upstream-call.ts';
@@ -21,7 +21,8 @@ export interface UpstreamAccessOptions {
 export function createUpstreamAccess(options: UpstreamAccessOptions): DescribeAccess {
   return async (caller, controller) => {
     const { forwardTokens, doorGuard, catalogue } = options;
-    const filter = catalogue.features.get(caller.feature)?.requiredCustomData.length
+    const required = catalogue.features.get(caller.feature)?.requiredCustomData ?? [];
+    const filter = bindingFields(required).includes(searchFilter)
       ? caller.customData[searchFilter]
       : undefined;
     const mint = () => forwardTokens.mint(caller, [controller.name], controller.audience ?? options.audience);

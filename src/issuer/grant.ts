@@ -1,7 +1,7 @@
 /** What a key may have at most: its own settings as far as its feature, or its account's role, allows them. */
 import type { Catalogue, Feature } from '../config/catalogue.ts';
 import { effectiveControllers } from '../protocol/controllers.ts';
-import { searchFilter } from '../protocol/custom-data.ts';
+import { bindingFields } from '../protocol/custom-data.ts';
 import { intersectScopes } from '../protocol/scope.ts';
 import type { Account } from './account.ts';
 import type { ApiKey } from './api-key.ts';
@@ -43,7 +43,7 @@ export function resolveGrant(
     controllers: effectiveControllers(key.allowedControllers, feature.controllers),
     origins: key.corsOrigins ?? [],
     audiences: key.audiences ?? [audience],
-    bindingData: feature.requiredCustomData.length === 0 ? [] : [...feature.requiredCustomData, searchFilter],
+    bindingData: bindingFields(feature.requiredCustomData),
     actsAs: key.impersonationUser,
   };
 }
