@@ -1,4 +1,5 @@
 /** What an upstream is told of a caller that the guard has let in, and what it is not told. */
+import type { Demand } from '../access/decide.ts';
 import type { Caller, DoorGuard } from '../access/doors.ts';
 import type { Catalogue, UpstreamController } from '../config/catalogue.ts';
 import type { ForwardTokens } from '../issuer/forward-token.ts';
@@ -7,25 +8,30 @@ import { describeCaller } from './identity-fields.ts';
 import { andFilter } from './odata-filter.ts';
 import type { UpstreamAccess } from './upstream-call.ts';
 
-export type DescribeAccess = (caller: Caller, controller: UpstreamController) => Promise<UpstreamAccess>;
+/** What the route has asked of the caller. */
+export type UpstreamDemand = Pick<Demand, 'audience' | 'controllers'>;
+
+export type DescribeAccess = (
+  caller: Caller,
+  controller: UpstreamController,
+  demand: UpstreamDemand,
+) => Promise<UpstreamAccess>;
 
 export interface UpstreamAccessOptions {
   readonly forwardTokens: ForwardTokens;
   readonly doorGuard: Pick<DoorGuard, 'isRevoked'>;
   readonly catalogue: Catalogue;
-  /** Of controllers that name none. */
-  readonly audience: string;
 }
 
 /** The credential stays here: a visitor's own token goes on, where no token of ours takes its place. */
 export function createUpstreamAccess(options: UpstreamAccessOptions): DescribeAccess {
-  return async (caller, controller) => {
+  return async (caller, controller, { audience, controllers }) => {
     const { forwardTokens, doorGuard, catalogue } = options;
     const required = catalogue.features.get(caller.feature)?.requiredCustomData ?? [];
     const filter = bindingFields(required).includes(searchFilter)
       ? caller.customData[searchFilter]
       : undefined;
-    const mint = () => forwardTokens.mint(caller, [controller.name], controller.audience ?? options.audience);
+    const mint = () => forwardTokens.mint(caller, controllers, audience);
     return {
       caller: describeCaller(caller),
       authorization:

@@ -78,7 +78,7 @@ function oauthServices(instance: Instance, memory: Memory, keys: Keys, guards: G
 }
 
 function gatewayServices(instance: Instance, memory: Memory, { doorGuard }: Guards) {
-  const { issuer, audience, catalogue, settings, ending } = instance;
+  const { issuer, catalogue, settings, ending } = instance;
   const { store, clock } = instance.foundation;
   const proxy = createReverseProxy({ controllers: catalogue.controllers.values(), ending });
   instance.stop.addEventListener('abort', () => proxy.close(), { once: true });
@@ -87,7 +87,7 @@ function gatewayServices(instance: Instance, memory: Memory, { doorGuard }: Guar
     collections: createCollections({ store, clock, baseUrl: issuer }),
     proxy,
     upstreamTimeout: settings.upstreamTimeout,
-    upstreamAccess: createUpstreamAccess({ forwardTokens, doorGuard, catalogue, audience }),
+    upstreamAccess: createUpstreamAccess({ forwardTokens, doorGuard, catalogue }),
     forwardAuth: createForwardAuth(),
   } satisfies Partial<AppServices>;
 }

@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startUpstream, type TestUpstream } from '../support/gateway.ts';
 import { requestText, sendRaw } from '../support/raw-http.ts';
@@ -52,6 +53,34 @@ describeOnEmbeddedStore('a controller with an upstream', store => {
       'x-keyturn-custom-data': '',
     });
   });
+  test('gets a fresh token that says what its route demands, a GraphQL entry too, where it asks for one', async () => {
+    const audiences = ['https://graph.example'];
+    const { key, apiKey } = await service.createKey({ feature: 'orders', audiences });
+    const authorization = `Bearer ${await service.token(apiKey)}`;
+    expect(await (await call('/graph/shop', { headers: { authorization } })).text()).toBe(
+      'from the upstream',
+    );
+    const forwarded = upstream.asked[0]!.headers.authorization!;
+    expect(forwarded).not.toBe(authorization);
+    const keys = createRemoteJWKSet(new URL('/.well-known/jwks.json', service.url));
+    const { payload } = await jwtVerify(forwarded.slice('Bearer '.length), keys, { issuer: service.url });
+    expect(payload).toMatchObject({
+      aud: 'https://graph.example',
+      client_id: key.id,
+      allowed_controllers: ['Shop.Graph', 'GraphQL:/graph/shop'],
+    });
+    expect(payload.exp! - payload.iat!).toBe(60);
+  });
+  test('gets a token that opens the same route again, and no other', async () => {
+    const { apiKey } = await service.createKey({ feature: 'orders', audiences: ['https://graph.example'] });
+    const ask = (target: string, authorization: string) => call(target, { headers: { authorization } });
+    await ask('/graph/shop', `Bearer ${await service.token(apiKey)}`);
+    const forwarded = upstream.asked[0]!.headers.authorization!;
+    expect((await ask('/graph/shop', forwarded)).status).toBe(200);
+    const refused = await ask('/graph/other', forwarded);
+    expect(refused.status).toBe(403);
+    expect(await refused.text()).toContain('GraphQL:/graph/other');
+  });
   test.each<[string, RequestInit, number]>([
     ['no token', { headers: { authorization: '' } }, 401],
     ['a token that is none', { headers: { authorization: 'Bearer x' } }, 401],
@@ -99,7 +128,11 @@ describeOnEmbeddedStore('a controller with an upstream', store => {
 
 async function writeCatalogue(directory: string, upstream: string): Promise<Record<string, string>> {
   const features = [
-    { name: 'orders', scopes: ['orders:read'], controllers: ['Shop.Orders'] },
+    {
+      name: 'orders',
+      scopes: ['orders:read'],
+      controllers: ['Shop.Orders', 'Shop.Graph', 'GraphQL:*'],
+    },
     ...['owner', 'admin', 'member'].map(role => ({
       name: role,
       scopes: ['keyturn:keys:manage'],
@@ -118,6 +151,13 @@ async function writeCatalogue(directory: string, upstream: string): Promise<Reco
         { methods: ['PUT'], path: '/orders/:id', scope: 'orders:update' },
         { methods: ['GET'], path: '/events/:id', scope: 'events:read' },
       ],
+    },
+    {
+      name: 'Shop.Graph',
+      upstream,
+      audience: 'https://graph.example',
+      forward: 'jwt',
+      routes: [{ methods: ['GET'], path: '/graph/:name', scope: 'orders:read', graphqlPath: true }],
     },
   ];
   const files = { KEYTURN_FEATURES: { features }, KEYTURN_CONTROLLERS: { controllers } };

@@ -78,7 +78,7 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
       ...(options.editQuery && { editQuery: options.editQuery }),
       ...(options.mayContinue && { mayContinue: options.mayContinue }),
     }),
-  })(controller);
+  })(controller, () => ({ audience: '', controllers: [controller.name] }));
   for (const route of routes) router.register(route.path, [...route.methods], [letIn, answer]);
   app.use(router.routes());
   const callback = app.callback();

@@ -3,9 +3,7 @@ import type Router from '@koa/router';
 import {
   type CollectionController,
   type CollectionRoute,
-  type Controller,
   METHODS,
-  type Route,
   type UpstreamController,
 } from '../../config/catalogue.ts';
 import type { Collections } from '../../gateway/collections.ts';
@@ -21,18 +19,19 @@ export interface ResourceOptions {
   readonly guarded: (demandAt: ResourceRoute['demandAt']) => AppMiddleware;
   readonly collections: Collections;
   /** What answers in an upstream's name. */
-  readonly upstream: (controller: UpstreamController) => AppMiddleware;
+  readonly upstream: (controller: UpstreamController, demandAt: ResourceRoute['demandAt']) => AppMiddleware;
   readonly cors: Cors;
 }
 
 export function addResourceRoutes(router: Router<AppState>, options: ResourceOptions): void {
   const paths = new Map<string, { controllers: Set<string>; methods: Set<string> }>();
   const { cors, guarded } = options;
-  for (const { controller, route, demandAt } of options.table.routes) {
+  for (const entry of options.table.routes) {
+    const { controller, route, demandAt } = entry;
     router.register(
       route.path,
       [...route.methods],
-      [cors.answers(controller.name), guarded(demandAt), answerOf(controller, route, options)],
+      [cors.answers(controller.name), guarded(demandAt), answerOf(entry, options)],
     );
     const path = paths.get(route.path) ?? { controllers: new Set(), methods: new Set() };
     path.controllers.add(controller.name);
@@ -56,8 +55,8 @@ function refuseMethod(methods: readonly string[]): AppMiddleware {
   };
 }
 
-function answerOf(controller: Controller, route: Route, options: ResourceOptions): AppMiddleware {
-  if (controller.collection === undefined) return options.upstream(controller);
+function answerOf({ controller, route, demandAt }: ResourceRoute, options: ResourceOptions): AppMiddleware {
+  if (controller.collection === undefined) return options.upstream(controller, demandAt);
   if (route.collection === undefined) throw new Error('a route without a collection');
   return answerFromCollection(controller, route, options.collections);
 }

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import type { UpstreamController } from '../../config/catalogue.ts';
 import type { ReverseProxy } from '../../gateway/reverse-proxy.ts';
-import type { DescribeAccess } from '../../gateway/upstream-access.ts';
+import type { DescribeAccess, UpstreamDemand } from '../../gateway/upstream-access.ts';
 import type { UpstreamAnswer, UpstreamCall } from '../../gateway/upstream-call.ts';
 import { liftBodyLimit } from '../body-deadline.ts';
 import type { AppContext, AppMiddleware } from '../context.ts';
@@ -25,10 +25,10 @@ export function createUpstreamRoute({
   isProxyTrusted,
   upstreamAccess,
 }: UpstreamRouteOptions) {
-  return (controller: UpstreamController): AppMiddleware => {
+  return (controller: UpstreamController, demandAt: (path: string) => UpstreamDemand): AppMiddleware => {
     const { upstream, name, timeout = upstreamTimeout } = controller;
     return async ctx => {
-      const access = await upstreamAccess(grantedCaller(ctx.state), controller);
+      const access = await upstreamAccess(grantedCaller(ctx.state), controller, demandAt(ctx.path));
       const client = { address: ctx.state.address, isProxyTrusted: isProxyTrusted(ctx.req) };
       const answer = await ask(ctx, proxy, { ...access, upstream, timeout, controller: name, client });
       if (answer === undefined) return;
