@@ -1,4 +1,6 @@
 /** One token request (RFC 6749 section 4.4): an API key in, an access token out. No dependency, no cache. */
+import { systemClock } from './clock.ts';
+import { readRetryAfter } from './retry-after.ts';
 
 export interface TokenRequestOptions {
   /** The service's base URL. */
@@ -12,7 +14,10 @@ export interface TokenRequestOptions {
   readonly controllers?: string | undefined;
   /** As `controllers`. */
   readonly origins?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
   readonly fetch?: typeof globalThis.fetch;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
 }
 
 export interface TokenAnswer {
@@ -23,16 +28,22 @@ export interface TokenAnswer {
   readonly scope: string;
 }
 
-/** The service refused: `code` is OAuth's, `message` says what to do. */
+/**
+ * The service refused: `code` is OAuth's, or `invalid_response` where what answers speaks no OAuth; `message` says what
+ * to do.
+ */
 export class TokenRefused extends Error {
   override readonly name = 'TokenRefused';
   readonly status: number;
   readonly code: string;
+  /** Seconds for which the service asks not to be asked; undefined where it does not say. */
+  readonly retryAfter: number | undefined;
 
-  constructor(status: number, code: string, description: string) {
+  constructor(status: number, code: string, description: string, retryAfter?: number) {
     super(description);
     this.status = status;
     this.code = code;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -41,7 +52,8 @@ export class TokenRefused extends Error {
  * @throws {TypeError} where it cannot be reached, as `fetch` does
  */
 export async function requestToken(options: TokenRequestOptions): Promise<TokenAnswer> {
-  const { issuer, apiKey, scope, audience, controllers, origins, fetch = globalThis.fetch } = options;
+  const { issuer, apiKey, scope, audience, controllers, origins, signal } = options;
+  const { fetch = globalThis.fetch, now = systemClock.now } = options;
   const form = new URLSearchParams({ grant_type: 'client_credentials', client_secret: apiKey });
   for (const [name, value] of Object.entries({ scope, audience, controllers, origins }))
     if (value !== undefined) form.set(name, value);
@@ -50,9 +62,23 @@ export async function requestToken(options: TokenRequestOptions): Promise<TokenA
     redirect: 'manual',
     headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
     body: form.toString(),
+    signal: signal ?? null,
   });
-  const text = await response.text();
-  return response.ok ? readAnswer(response.status, parse(text)) : refuse(response.status, parse(text));
+  const answer = parse(await readText(response));
+  return response.ok ? readAnswer(response.status, answer) : refuse(response, answer, options.apiKey, now);
+}
+
+/** Characters of a whole answer: more is no answer of a token endpoint. */
+const longestAnswer = 65_536;
+
+async function readText({ body }: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const piece of body ?? []) {
+    text += decoder.decode(piece as Uint8Array, { stream: true });
+    if (text.length > longestAnswer) return '';
+  }
+  return text;
 }
 
 function parse(text: string): Record<string, unknown> {
@@ -65,10 +91,24 @@ function parse(text: string): Record<string, unknown> {
   }
 }
 
+/** As much as the servers that are sent it take in a header, in the characters of RFC 6750 section 2.1. */
+const sendable = /^[\w.~+/-]{1,8192}={0,2}$/;
+
 function readAnswer(status: number, answer: Record<string, unknown>): TokenAnswer {
   const { access_token, token_type, expires_in, scope } = answer;
-  if (typeof access_token !== 'string' || typeof token_type !== 'string' || typeof expires_in !== 'number') {
-    throw new TokenRefused(status, 'invalid_response', 'The answer is not that of an OAuth token endpoint.');
+  if (
+    typeof access_token !== 'string' ||
+    !sendable.test(access_token) ||
+    typeof token_type !== 'string' ||
+    token_type.toLowerCase() !== 'bearer' ||
+    typeof expires_in !== 'number' ||
+    !(expires_in > 0 && expires_in < Infinity)
+  ) {
+    throw new TokenRefused(
+      status,
+      'invalid_response',
+      'The answer is not that of an OAuth token endpoint: check the address of the issuer.',
+    );
   }
   return {
     accessToken: access_token,
@@ -78,11 +118,28 @@ function readAnswer(status: number, answer: Record<string, unknown>): TokenAnswe
   };
 }
 
-function refuse(status: number, { error, error_description }: Record<string, unknown>): never {
+function refuse(
+  { status, headers }: Response,
+  { error, error_description }: Record<string, unknown>,
+  apiKey: string,
+  now: () => number,
+): never {
   const code = typeof error === 'string' ? error : 'invalid_response';
+  const description = typeof error_description === 'string' ? error_description : describeStatus(status);
+  const pause = readRetryAfter(headers, now);
   throw new TokenRefused(
     status,
     code,
-    typeof error_description === 'string' ? error_description : `The answer was ${status}.`,
+    // Whoever answers has been sent the key, and may say it back.
+    description.replaceAll(apiKey, '…').slice(0, 500),
+    pause === undefined ? undefined : Math.ceil(pause / 1000),
   );
+}
+
+function describeStatus(status: number): string {
+  if (status >= 300 && status < 400)
+    return `The answer was ${status}, and a key is sent no further: set the issuer to the address that answers itself.`;
+  if (status >= 400 && status < 500)
+    return `The answer was ${status}, and not that of an OAuth token endpoint: check the address of the issuer.`;
+  return `The answer was ${status}.`;
 }
