@@ -104,17 +104,20 @@ export const controllerSchema = Type.Object(
       }),
     ),
     collection: Type.Optional(name('the name of a collection')),
+    elsewhere: Type.Optional(Type.Literal(true, { description: 'true' })),
     forward: Type.Optional(Type.Literal('jwt', { description: '"jwt"' })),
     timeout: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 3600, description: 'a whole number from 1 to 3600 (seconds)' }),
     ),
-    routes: Type.Array(routeSchema, { minItems: 1, description: 'a list of one or more routes' }),
+    routes: Type.Optional(
+      Type.Array(routeSchema, { minItems: 1, description: 'a list of one or more routes' }),
+    ),
   },
   { additionalProperties: false, description: 'an object that describes a controller' },
 );
 
 export const controllerHeadSchema = Type.Object(
-  { ...controllerSchema.properties, routes: Type.Unknown() },
+  { ...controllerSchema.properties, routes: Type.Optional(Type.Unknown()) },
   { additionalProperties: false },
 );
 

@@ -30,13 +30,14 @@ export interface Audience {
   readonly typ?: TokenType;
 }
 
-/** Either `upstream` (a reverse proxy) or `collection` (documents in the store) answers. */
-export type Controller = UpstreamController | CollectionController;
+/** What answers: `upstream` (a reverse proxy), `collection` (documents in the store), or a server that guards itself. */
+export type Controller = UpstreamController | CollectionController | ElsewhereController;
 
 export interface UpstreamController extends ControllerBase {
   /** An http or https base URL, without credentials, query or fragment. */
   readonly upstream: string;
   readonly collection?: undefined;
+  readonly elsewhere?: undefined;
   readonly forward?: 'jwt';
   /** Seconds. */
   readonly timeout?: number;
@@ -46,9 +47,20 @@ export interface UpstreamController extends ControllerBase {
 export interface CollectionController extends ControllerBase {
   readonly upstream?: undefined;
   readonly collection: string;
+  readonly elsewhere?: undefined;
   readonly forward?: undefined;
   readonly timeout?: undefined;
   readonly routes: readonly CollectionRoute[];
+}
+
+/** Its routes, if it has any, are for proxies that ask whether a call may pass. */
+export interface ElsewhereController extends ControllerBase {
+  readonly upstream?: undefined;
+  readonly collection?: undefined;
+  readonly elsewhere: true;
+  readonly forward?: undefined;
+  readonly timeout?: undefined;
+  readonly routes: readonly UpstreamRoute[];
 }
 
 interface ControllerBase {

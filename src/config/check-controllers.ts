@@ -19,6 +19,7 @@ export function checkControllers(controllers: readonly Located<ControllerHead>[]
   return controllers.flatMap(located => [
     ...checkName(located),
     ...checkAnswer(located),
+    ...checkHasRoutes(located),
     ...checkUpstreamOptions(located),
     ...checkDoors(located),
   ]);
@@ -50,12 +51,17 @@ function checkName({ entry, at }: Located<ControllerHead>): Problem[] {
 }
 
 function checkAnswer({ entry, at }: Located<ControllerHead>): Problem[] {
-  const expected = 'exactly one of upstream and collection';
-  if (entry.upstream === undefined && entry.collection === undefined)
-    return [{ where: at(), was: 'neither', expected }];
-  if (entry.upstream !== undefined && entry.collection !== undefined)
-    return [{ where: at(), was: 'both', expected }];
-  return [];
+  const answers = (['upstream', 'collection', 'elsewhere'] as const).filter(
+    member => entry[member] !== undefined,
+  );
+  if (answers.length === 1) return [];
+  const expected = 'exactly one of upstream, collection and elsewhere';
+  return [{ where: at(), was: answers.join(' and ') || 'none of them', expected }];
+}
+
+function checkHasRoutes({ entry, at }: Located<ControllerHead>): Problem[] {
+  if (entry.routes !== undefined || entry.elsewhere === true) return [];
+  return [{ where: at('routes'), was: 'missing', expected: 'a list of one or more routes' }];
 }
 
 function checkUpstreamOptions({ entry, at }: Located<ControllerHead>): Problem[] {

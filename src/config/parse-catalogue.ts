@@ -174,7 +174,7 @@ function buildFeature(entry: FeatureEntry): Feature {
 }
 
 function buildController(entry: ControllerEntry): Controller {
-  const { name, audience, upstream, forward, timeout, collection = '' } = entry;
+  const { name, audience, upstream, forward, timeout, collection, routes = [] } = entry;
   const common = {
     name,
     audience,
@@ -182,13 +182,10 @@ function buildController(entry: ControllerEntry): Controller {
     requireApiKey: entry.requireApiKey ?? false,
   };
   if (upstream !== undefined) {
-    return { ...common, upstream, forward, timeout, routes: entry.routes.map(buildUpstreamRoute) };
+    return { ...common, upstream, forward, timeout, routes: routes.map(buildUpstreamRoute) };
   }
-  return {
-    ...common,
-    collection,
-    routes: entry.routes.map(route => buildCollectionRoute(route, collection)),
-  };
+  if (collection === undefined) return { ...common, elsewhere: true, routes: routes.map(buildUpstreamRoute) };
+  return { ...common, collection, routes: routes.map(route => buildCollectionRoute(route, collection)) };
 }
 
 function buildUpstreamRoute({ methods, path, scope, graphqlPath }: RouteEntry): UpstreamRoute {

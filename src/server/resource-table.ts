@@ -12,8 +12,9 @@ export interface ResourceRoute {
 }
 
 export interface ResourceTable {
+  /** Those that are answered here. */
   readonly routes: readonly ResourceRoute[];
-  /** The route of a call; undefined where there is none. `HEAD` is asked for as `GET`. */
+  /** The route of a call, wherever it is answered; undefined where there is none. `HEAD` is asked for as `GET`. */
   find(method: string, path: string): ResourceRoute | undefined;
 }
 
@@ -31,7 +32,7 @@ export function createResourceTable(controllers: Iterable<Controller>, standard:
     );
   }
   return {
-    routes,
+    routes: routes.filter(({ controller }) => controller.elsewhere === undefined),
     find: (method, path) => byLayer.get(router.match(path, method).pathAndMethod[0]),
   };
 }

@@ -344,6 +344,14 @@ describe('a wrong controllers file', () => {
     [{ requireApiKey: 'yes' }, '/requireApiKey'],
     [{ collection: undefined }, ''],
     [{ upstream: 'http://x' }, ''],
+    [{ elsewhere: true }, ''],
+    [{ collection: undefined, elsewhere: false }, '/elsewhere'],
+    [{ collection: undefined, elsewhere: true, forward: 'jwt' }, '/forward'],
+    [{ collection: undefined, elsewhere: true, routes: [] }, '/routes'],
+    [
+      { collection: undefined, elsewhere: true, routes: [{ ...goodRoute, operation: 'list' }] },
+      '/routes/0/operation',
+    ],
     [{ collection: undefined, upstream: 'https://me:secret@x' }, '/upstream'],
     [{ collection: undefined, upstream: 'https://x?y=z' }, '/upstream'],
     [{ collection: undefined, upstream: 'ftp://x' }, '/upstream'],
@@ -450,6 +458,11 @@ describe('a wrong controllers file', () => {
     expect(
       problemsIn(undefined, { controllers: [goodController, again] }).map(problem => problem.where),
     ).toEqual(['controllers.json#/controllers/1/name', 'controllers.json#/controllers/1/routes/0/path']);
+  });
+
+  it('has no routes, and is not guarded elsewhere', () => {
+    expect(withController({ collection: undefined, elsewhere: true, routes: undefined })).toEqual([]);
+    expect(withController({ collection: undefined, elsewhere: true })).toEqual([]);
   });
 
   it('gives an operation or a collection to an upstream', () => {

@@ -56,9 +56,10 @@ function refuseMethod(methods: readonly string[]): AppMiddleware {
 }
 
 function answerOf({ controller, route, demandAt }: ResourceRoute, options: ResourceOptions): AppMiddleware {
-  if (controller.collection === undefined) return options.upstream(controller, demandAt);
-  if (route.collection === undefined) throw new Error('a route without a collection');
-  return answerFromCollection(controller, route, options.collections);
+  if (controller.upstream !== undefined) return options.upstream(controller, demandAt);
+  if (controller.collection !== undefined && route.collection !== undefined)
+    return answerFromCollection(controller, route, options.collections);
+  throw new Error('nothing here answers for the controller');
 }
 
 /** Bytes: templates hold whole pages. */
