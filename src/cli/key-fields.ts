@@ -1,8 +1,8 @@
 /** The fields of a key as options of the command line, and as members of the admin API. */
 import type { Command } from 'commander';
 import { CommandFailed, exitCodes } from './exit-codes.ts';
+import { readPublicJwkFile } from './jwk-file.ts';
 import { readWholeNumber, splitPair } from './options.ts';
-import { readPublicJwkFile } from './public-jwk-file.ts';
 import type { OutputOptions } from './terminal.ts';
 
 export interface KeyFieldOptions extends OutputOptions {

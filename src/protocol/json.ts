@@ -13,6 +13,17 @@ export function parseStrictJson(text: string): unknown {
   return value;
 }
 
+/**
+ * As {@link parseStrictJson}, of an object.
+ *
+ * @throws {SyntaxError} for any other value too
+ */
+export function parseStrictObject(text: string): Record<string, unknown> {
+  const value = parseStrictJson(text);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  throw new SyntaxError('not an object');
+}
+
 /** The member names that stand in the text: the strings followed by a colon. */
 function countNames(text: string): number {
   let names = 0;

@@ -1,8 +1,7 @@
 /** The parameters of an OAuth request (RFC 6749 section 3.2), from a form or from JSON. */
 import type { IncomingMessage } from 'node:http';
 import { OAuthError, Problem } from '../protocol/errors.ts';
-import { parseStrictJson } from '../protocol/json.ts';
-import { isUtf8, mediaType, readText } from './read-body.ts';
+import { isUtf8, mediaType, parseJsonObject, readText } from './read-body.ts';
 
 /** Values by name. Empty ones are absent; only `resource` and `audience` may have several. */
 export interface Parameters {
@@ -32,8 +31,12 @@ export async function readParameters(req: IncomingMessage, querystring: string):
       'Send the parameters as application/x-www-form-urlencoded or as application/json, in UTF-8.',
     );
   }
-  const text = await readText(req, longestBody).catch(asOAuthError);
-  return collect(isForm ? formEntries(text) : jsonEntries(text));
+  try {
+    const text = await readText(req, longestBody);
+    return collect(isForm ? formEntries(text) : jsonEntries(text));
+  } catch (error) {
+    throw asOAuthError(error);
+  }
 }
 
 /**
@@ -49,10 +52,10 @@ function refuseQuery(querystring: string): void {
 const inBodyAlone =
   /(?:^|&)(?:client_|subject_token|grant_type|(?:token|scope|audience|resource|controllers|origins)=)/;
 
-function asOAuthError(error: unknown): never {
-  if (!(error instanceof Problem)) throw error;
+function asOAuthError(error: unknown): unknown {
+  if (!(error instanceof Problem)) return error;
   const status = error.code === 'payload_too_large' ? 413 : 400;
-  throw new OAuthError('invalid_request', error.detail, { status, headers: error.headers, cause: error });
+  return new OAuthError('invalid_request', error.detail, { status, headers: error.headers, cause: error });
 }
 
 function formEntries(text: string): Iterable<[string, string]> {
@@ -63,21 +66,11 @@ function formEntries(text: string): Iterable<[string, string]> {
 }
 
 function jsonEntries(text: string): [string, string][] {
-  const members = Object.entries(parseObject(text));
+  const members = Object.entries(parseJsonObject(text));
   if (members.length > mostParameters) throw tooMany();
   return members.flatMap(([name, value]) =>
     valuesOf(name, value).map((item): [string, string] => [name, item]),
   );
-}
-
-function parseObject(text: string): object {
-  try {
-    const value = parseStrictJson(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  throw new OAuthError('invalid_request', 'The body is not a JSON object with distinct member names.');
 }
 
 /** Members of other names may be anything: they are ignored. */

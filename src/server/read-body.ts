@@ -1,7 +1,7 @@
 /** Reading bodies, bounded: bytes, parameters and nesting. Nothing is inflated, nothing is guessed. */
 import type { IncomingMessage } from 'node:http';
 import { Problem } from '../protocol/errors.ts';
-import { parseStrictJson } from '../protocol/json.ts';
+import { parseStrictJson, parseStrictObject } from '../protocol/json.ts';
 
 /**
  * The body as text.
@@ -27,17 +27,22 @@ export async function readText(req: IncomingMessage, limit: number): Promise<str
 
 /** @throws {Problem} `malformed_json` */
 export function parseJsonObject(text: string): Record<string, unknown> {
-  const value = parseJson(text);
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw new Problem('malformed_json', 'The body has to be a JSON object.');
+  return refuseMalformed(
+    () => parseStrictObject(text),
+    'Send one JSON object, without duplicate member names.',
+  );
 }
 
 /** @throws {Problem} `malformed_json` */
 export function parseJson(text: string): unknown {
+  return refuseMalformed(() => parseStrictJson(text));
+}
+
+function refuseMalformed<T>(parse: () => T, detail?: string): T {
   try {
-    return parseStrictJson(text);
+    return parse();
   } catch (cause) {
-    if (cause instanceof SyntaxError) throw new Problem('malformed_json', undefined, { cause });
+    if (cause instanceof SyntaxError) throw new Problem('malformed_json', detail, { cause });
     throw cause;
   }
 }

@@ -267,8 +267,8 @@ describe('keyturn keys, with a public JWK', () => {
       [{ ...publicJwk, d }, /d: This is a private key/],
       [{ ...publicJwk, x: 'AAAA' }, /x: It is needed whole/],
       [{ keys: [publicJwk] }, /kty: /],
-      ['-----BEGIN PRIVATE KEY-----', /is not JSON/],
-      ['"text"', /is not JSON/],
+      ['-----BEGIN PRIVATE KEY-----', /holds no JSON object/],
+      ['"text"', /holds no JSON object/],
     ] as const) {
       const said = await asOwner(create, await writeJwk('bad.jwk', content));
       expect(said).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(words) as string });

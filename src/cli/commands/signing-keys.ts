@@ -5,8 +5,8 @@ import { loadClientSettings } from '../../config/load.ts';
 import { type AdminClient, type JsonObject, openAdminClient } from '../admin-client.ts';
 import { fetchSigningAlg } from '../discovery.ts';
 import { CommandFailed } from '../exit-codes.ts';
+import { readPrivateJwkFile } from '../jwk-file.ts';
 import { withJson } from '../options.ts';
-import { readPrivateFile } from '../private-file.ts';
 import { type OutputOptions, print, printJson, printList, printRecord, type Terminal } from '../terminal.ts';
 
 export function addSigningKeysCommands(program: Command, terminal: Terminal): void {
@@ -71,21 +71,10 @@ async function bring(
   file: string,
   { activate, ...output }: OutputOptions & { activate?: boolean },
 ): Promise<void> {
-  const jwk = parseJwk(await readPrivateFile(terminal, file), file);
+  const jwk = await readPrivateJwkFile(terminal, file);
   const admin = await openAdminClient(terminal.env);
   const body = { jwk, ...(activate === true && { activate }) };
   printRecord(terminal, await admin.call('POST', path, { body }), output);
-}
-
-/** What a parser says of a fault may repeat the secret. */
-function parseJwk(text: string, file: string): object {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  throw new CommandFailed(`${file} holds no JSON object: bring a private JWK.`);
 }
 
 async function exportKey(
