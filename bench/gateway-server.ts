@@ -73,7 +73,6 @@ function byProxy(): RequestListener {
     controller: 'Bench',
     timeout: 30,
     authorization: 'strip',
-    stripQuery: ['sc_apikey'],
   };
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     const { status, fields, body } = await proxy.forward(req, res, call);

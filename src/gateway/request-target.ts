@@ -17,27 +17,30 @@ export type PathCheck = (method: string, path: string) => void;
 export function forwardedTarget(
   { method = '', url = '' }: { method?: string | undefined; url?: string | undefined },
   basePath: string,
-  call: Pick<UpstreamCall, 'stripQuery' | 'editQuery'>,
+  call: Pick<UpstreamCall, 'editQuery'>,
   checkPath: PathCheck,
 ): string {
   const mark = url.indexOf('?');
   const path = mark === -1 ? url : url.slice(0, mark);
   if (!path.startsWith('/') || !isWellEncoded(url)) throw unclear();
   checkPath(method, path);
-  const cut = mark === -1 ? '' : cutParameters(url.slice(mark + 1), call.stripQuery);
+  const cut = mark === -1 ? '' : cutCredentials(url.slice(mark + 1));
   const query = call.editQuery?.(cut) ?? cut;
   if (!isWellEncoded(query)) throw new Error('the edited query is not percent-encoded');
   return basePath + path + (query === '' ? '' : `?${query}`);
 }
 
+/** Parameters that no upstream gets, in whatever case or spelling they stand there. */
+const credentials: ReadonlySet<string> = new Set(['sc_apikey', 'access_token']);
+
 /** What stays, stays byte for byte. A `;` divides too, for some servers take it so. */
-function cutParameters(query: string, names: readonly string[]): string {
+function cutCredentials(query: string): string {
   const parts = query.split(/([&;])/);
   const kept: string[] = [];
   for (let place = 0; place < parts.length; place += 2) {
     const part = parts[place]!;
     const name = decodeOnce(part.split('=', 1)[0]!.replaceAll('+', ' ')).trim().toLowerCase();
-    if (names.includes(name)) continue;
+    if (credentials.has(name)) continue;
     kept.push(kept.length === 0 ? part : `${parts[place - 1]}${part}`);
   }
   return kept.join('');

@@ -40,7 +40,6 @@ export function createUpstreamAccess(options: UpstreamAccessOptions): DescribeAc
           : caller.visitor === undefined
             ? 'strip'
             : 'pass',
-      stripQuery: ['sc_apikey', 'access_token'],
       ...(filter !== undefined && { editQuery: (query: string) => andFilter(query, filter) }),
       mayContinue: () => !doorGuard.isRevoked(caller),
     };

@@ -11,8 +11,6 @@ export interface UpstreamCall {
   readonly caller: UpstreamCaller;
   /** What becomes of the caller's `Authorization`: cut out, passed on (a visitor's), or replaced by a token of ours. */
   readonly authorization: 'strip' | 'pass' | { readonly bearer: string };
-  /** Parameters to cut from the query, in whatever case or spelling they stand there. */
-  readonly stripQuery: readonly string[];
   /** Changes what is left of the query: encoded, without its `?`. */
   readonly editQuery?: (query: string) => string;
   readonly client: UpstreamClient;
@@ -21,10 +19,7 @@ export interface UpstreamCall {
 }
 
 /** What follows from who calls. */
-export type UpstreamAccess = Pick<
-  UpstreamCall,
-  'caller' | 'authorization' | 'stripQuery' | 'editQuery' | 'mayContinue'
->;
+export type UpstreamAccess = Pick<UpstreamCall, 'caller' | 'authorization' | 'editQuery' | 'mayContinue'>;
 
 /** Who calls, as the six `X-Keyturn-…` fields tell it. Empty where there is nothing. */
 export interface UpstreamCaller {

@@ -41,7 +41,7 @@ export interface SigningKeys {
   published(): KeySet;
   /** Reads the ring again. */
   refresh(): Promise<void>;
-  /** As {@link refresh}, for a key id that is not known: at most once in 30 s, whatever callers send. */
+  /** As {@link refresh}, where the key id is not known: at most once in 30 s, whatever callers send. */
   refreshFor(kid: string): Promise<void>;
   /**
    * Reads the ring, changes it, and writes it; again from the start where another was faster.
@@ -138,8 +138,8 @@ export async function openSigningKeys(options: SigningKeysOptions): Promise<Sign
       return valid.length === keys.length ? open.published : describeKeySet(valid);
     },
     refresh,
-    async refreshFor() {
-      if (clock() - refreshedFor < refreshInterval) return;
+    async refreshFor(kid) {
+      if (open.keys.has(kid) || clock() - refreshedFor < refreshInterval) return;
       refreshedFor = clock();
       await refresh();
     },

@@ -109,21 +109,13 @@ function createRoutes(services: AppServices): Router<AppState> {
   addAdminRoutes(router, services, guarded);
   const table = createResourceTable(catalogue.controllers.values(), audience);
   const cors = createCors({ apiKeys, catalogue, clock });
-  addAuthVerifyRoutes(router, {
-    ...services,
-    table,
-    cors,
-    resourceMetadata,
-    isTrustedProxy: createProxyTrust(services.trustedProxies),
-  });
+  const isProxyTrusted = createProxyTrust(services.trustedProxies);
+  addAuthVerifyRoutes(router, { ...services, table, cors, resourceMetadata, isProxyTrusted });
   addResourceRoutes(router, {
     table,
     guarded: doorGuarded,
     collections: services.collections,
-    upstream: createUpstreamRoute({
-      ...services,
-      isProxyTrusted: createProxyTrust(services.trustedProxies),
-    }),
+    upstream: createUpstreamRoute({ ...services, isProxyTrusted }),
     cors,
   });
   return router;

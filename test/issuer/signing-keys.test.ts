@@ -240,6 +240,8 @@ describe('what an instance has in memory', () => {
       if (name === 'signing-keys') reads += 1;
       return get(name);
     };
+    await keys.refreshFor(keys.signer('ES256').kid);
+    expect(reads).toBe(0);
     for (let attempt = 0; attempt < 50; attempt += 1) await keys.refreshFor(`unknown-${attempt}`);
     expect(reads).toBe(1);
     clock.now += 30_000;

@@ -30,7 +30,7 @@ export interface TestGateway {
 }
 
 export interface TestGatewayOptions extends Partial<
-  Pick<UpstreamCall, 'caller' | 'authorization' | 'stripQuery' | 'editQuery' | 'mayContinue'>
+  Pick<UpstreamCall, 'caller' | 'authorization' | 'editQuery' | 'mayContinue'>
 > {
   readonly upstream: string;
   /** Seconds. */
@@ -74,7 +74,6 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
     upstreamAccess: async () => ({
       caller: options.caller ?? anybody,
       authorization: options.authorization ?? 'strip',
-      stripQuery: options.stripQuery ?? ['sc_apikey', 'access_token'],
       ...(options.editQuery && { editQuery: options.editQuery }),
       ...(options.mayContinue && { mayContinue: options.mayContinue }),
     }),

@@ -16,7 +16,7 @@ export interface AuthVerifyOptions extends DoorGuardMiddlewareOptions {
   readonly table: ResourceTable;
   readonly cors: Cors;
   /** Whether the peer may speak for others. */
-  readonly isTrustedProxy: (request: AppContext['req']) => boolean;
+  readonly isProxyTrusted: (request: AppContext['req']) => boolean;
 }
 
 export function addAuthVerifyRoutes(router: Router<AppState>, options: AuthVerifyOptions): void {
@@ -40,7 +40,7 @@ function createVerify(
 ): AppMiddleware {
   return async ctx => {
     ctx.set('Cache-Control', 'no-store');
-    if (!options.isTrustedProxy(ctx.req)) throw new Problem('proxy_not_trusted');
+    if (!options.isProxyTrusted(ctx.req)) throw new Problem('proxy_not_trusted');
     const asked = read(ctx);
     const entry = options.table.find(asked.method, asked.path);
     if (entry === undefined)
