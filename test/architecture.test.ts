@@ -79,6 +79,25 @@ describe('the packages', () => {
   });
 });
 
+describe('what others install', () => {
+  const entries: [string, string[]][] = [
+    ['client/index.ts', []],
+    ['middleware/koa.ts', ['jose']],
+    ['middleware/express.ts', ['jose']],
+    ['middleware/fetch.ts', ['jose']],
+  ];
+
+  it.each(entries)('%s loads %j, and nothing of Node', (entry, packages) => {
+    const loaded = closureOf(entry);
+    const outside = loaded.flatMap(({ imports }) =>
+      imports.filter(({ file, isType }) => file === undefined && !isType).map(({ specifier }) => specifier),
+    );
+    expect([...new Set(outside)].sort()).toEqual(packages);
+    const ofNode = /\b(?:Buffer|process|(?<!declare )global|setImmediate|require|__dirname)\b(?!['"`:?])/;
+    expect(loaded.filter(({ code }) => ofNode.test(withoutTexts(code))).map(file => file.path)).toEqual([]);
+  });
+});
+
 describe('the surroundings', () => {
   it.each([
     ['the environment', /\bprocess\s*(?:\.\s*env\b|\[)|\benv\b[^;]*\bfrom 'node:process'/, ['cli/main.ts']],
@@ -202,6 +221,23 @@ function packageOf(specifier: string): string {
     .split('/')
     .slice(0, specifier.startsWith('@') ? 2 : 1)
     .join('/');
+}
+
+/** The file, and all that it has loaded when it runs. */
+function closureOf(entry: string): SourceFile[] {
+  const found = new Set<string>([entry]);
+  for (const name of found) {
+    const file = files.find(({ path: other }) => other === name);
+    for (const { file: target, isType } of file?.imports ?? []) {
+      if (target !== undefined && !isType) found.add(target);
+    }
+  }
+  return files.filter(({ path: name }) => found.has(name));
+}
+
+/** What is in quotes names nothing. */
+function withoutTexts(code: string): string {
+  return code.replaceAll(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/g, "''");
 }
 
 /** Each circle once, from where the walk met it, as `a → b → a`. */

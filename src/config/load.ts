@@ -2,6 +2,7 @@
  * The only place that reads the environment: settings and catalogue, checked as a whole and frozen, or every
  * problem at once.
  */
+import { fileURLToPath } from 'node:url';
 import type { Catalogue } from './catalogue.ts';
 import { checkSettings, findWarnings } from './check-settings.ts';
 import { formats } from './formats.ts';
@@ -34,12 +35,15 @@ export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readFi
   const isReadable = config.problems.length === 0;
   const gathered = gatherSources(env, config.file, readFile);
   const checked = checkSettings(gathered.sources, isReadable);
-  const paths = isReadable ? checked.sound : onlyGiven(checked.sound, gathered.sources);
+  const wanted = isReadable ? checked.sound : onlyGiven(checked.sound, gathered.sources);
+  const isOwn = hasOwnCatalogue(wanted, gathered.sources, readFile);
+  const paths = isOwn ? wanted : { ...wanted, ...packagedCatalogue };
   const { catalogue, ...loaded } = loadCatalogue(paths, gathered.sources, readFile);
   const problems = [config, gathered, checked, loaded].flatMap(part => part.problems);
   const { settings } = checked;
   if (problems.length > 0 || !settings || !catalogue) throw new ConfigurationError(problems);
-  return freezeDeeply({ settings, catalogue, warnings: findWarnings(settings) });
+  const warnings = [...findWarnings(settings), ...(isOwn ? [] : [usesPackagedCatalogue])];
+  return freezeDeeply({ settings, catalogue, warnings });
 }
 
 /** @throws {ConfigurationError} where KEYTURN_URL is no base URL */
@@ -52,6 +56,23 @@ export function loadClientSettings(env: NodeJS.ProcessEnv): ClientSettings {
 }
 
 type CatalogueFile = 'features' | 'controllers';
+
+/** Whether somebody names a file of the catalogue, or one is where it is by default. */
+function hasOwnCatalogue(paths: Partial<Settings>, sources: Sources, readFile: ReadFile): boolean {
+  return (['features', 'controllers'] as const).some(name => {
+    const path = paths[name];
+    return path === undefined || sources.has(name) || tryRead(path, readFile) !== 'ENOENT';
+  });
+}
+
+/** What comes with Keyturn, wherever it is installed. */
+const packagedCatalogue = {
+  features: fileURLToPath(new URL('../../config/features.json', import.meta.url)),
+  controllers: fileURLToPath(new URL('../../config/controllers.json', import.meta.url)),
+};
+
+const usesPackagedCatalogue =
+  'there is no config/features.json and no config/controllers.json here: the catalogue that comes with Keyturn is used';
 
 /** While the file of settings cannot be read, nobody knows whether a default holds. */
 function onlyGiven(settings: Partial<Settings>, sources: Sources): Partial<Settings> {

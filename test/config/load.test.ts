@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadClientSettings, loadSettings } from '../../src/config/load.ts';
 import { formatProblems } from '../../src/config/problems.ts';
+import { readFileWithMode } from '../../src/config/read-file.ts';
 import { resolveIssuer, settingsSchema } from '../../src/config/settings.ts';
 import { variableOf } from '../../src/config/sources.ts';
 import { failureOf, loadWithFile, problemsOf, writeFile, writeJson } from './workspace.ts';
@@ -411,3 +412,25 @@ function findOpen(value: unknown, way: string): string[] {
 function namedEntries(map: ReadonlyMap<unknown, unknown>): [string, unknown][] {
   return [...map].map(([name, value]) => [String(name), value]);
 }
+
+describe('the catalogue that comes with Keyturn', () => {
+  const without = (missing: RegExp) => (path: string) => {
+    if (missing.test(path)) throw Object.assign(new Error('not there'), { code: 'ENOENT' });
+    return readFileWithMode(path);
+  };
+
+  it('is used where there is none, and said to be', () => {
+    const loaded = loadSettings({}, without(/^config\//));
+    expect([...loaded.catalogue.features.keys()]).toContain('connections');
+    expect(loaded.warnings.join()).toMatch(/the catalogue that comes with Keyturn is used/);
+    expect(loadSettings({}).warnings.join()).not.toMatch(/comes with Keyturn/);
+  });
+
+  it.each<[string, NodeJS.ProcessEnv, RegExp]>([
+    ['one of the two files is there', {}, /^config\/features/],
+    ['one was named that is not there', { KEYTURN_FEATURES: 'lost.json' }, /^config\/|^lost/],
+  ])('is not used where %s', (_, env, missing) => {
+    const { problems } = failureOf(() => loadSettings(env, without(missing)));
+    expect(problems.map(({ where }) => where)).toContain('KEYTURN_FEATURES');
+  });
+});

@@ -32,7 +32,7 @@ const root = path.resolve(import.meta.dirname, '../..');
 
 /** Starts `keyturn` with these arguments. */
 async function spawnCli(args: readonly string[], { env = {} }: CliOptions = {}): Promise<CliProcess> {
-  const program = await (built ??= buildWhereOld());
+  const program = await buildCli();
   const child = spawn(process.execPath, [program, ...args], {
     cwd: root,
     env: { ...strangersEnvironment(), ...env },
@@ -53,6 +53,11 @@ async function spawnCli(args: readonly string[], { env = {} }: CliOptions = {}):
     ended,
     kill: (signal = 'SIGTERM') => void child.kill(signal),
   };
+}
+
+/** Sees that the build is not older than the source. @returns the path of the program */
+export function buildCli(): Promise<string> {
+  return (built ??= buildWhereOld());
 }
 
 /** Runs one command to its end. */
