@@ -26,6 +26,7 @@ import { createCallerCheck } from './introspecting-caller.ts';
 import { createRequestLog } from './request-log.ts';
 import { createResourceTable } from './resource-table.ts';
 import { type AdminServices, addAdminRoutes } from './routes/admin.ts';
+import { addApiDocsRoutes } from './routes/api-docs.ts';
 import { addAuthVerifyRoutes, answerForNginx } from './routes/auth-verify.ts';
 import { createReadyz, livez } from './routes/health.ts';
 import { createIntrospectionEndpoint } from './routes/oauth-introspect.ts';
@@ -103,6 +104,7 @@ function createRoutes(services: AppServices): Router<AppState> {
   }
   router.get('/.well-known/oauth-protected-resource', createResourceMetadata(services));
   router.get('/.well-known/jwks.json', createJwks(services));
+  addApiDocsRoutes(router, services);
   router.get('/livez', livez);
   router.get('/readyz', createReadyz(services.readiness));
 

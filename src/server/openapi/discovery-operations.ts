@@ -1,0 +1,99 @@
+/** The operations that anybody may ask: discovery, this document, and whether the service is well. */
+import { type Answer, answerJson, answerProblems } from './answers.ts';
+import type { Operation, Parameter } from './operation.ts';
+import { refusedAnywhere } from './refusals.ts';
+import type { SchemaName } from './schemas.ts';
+
+/** @param issuer one with a path has its metadata at further addresses of its host (RFC 8414 section 3.1) */
+export function describeDiscovery(issuer: string): Operation[] {
+  const { origin, pathname } = new URL(issuer);
+  const path = pathname.replace(/\/$/, '');
+  return [
+    published('/.well-known/oauth-authorization-server', 'showServerMetadata', 'RFC 8414', 'ServerMetadata'),
+    published('/.well-known/openid-configuration', 'showOpenidConfiguration', 'The same', 'ServerMetadata'),
+    ...(path === '' ? [] : describeAtPath(path, origin)),
+    published(
+      '/.well-known/oauth-protected-resource',
+      'showResourceMetadata',
+      'RFC 9728',
+      'ResourceMetadata',
+    ),
+    published('/.well-known/jwks.json', 'showKeySet', 'The public keys of the tokens (RFC 7517)', 'JwkSet'),
+    {
+      ...published('/openapi.json', 'showOpenapiDocument', 'This document', 'AnyDocument'),
+      tag: 'Service',
+    },
+    {
+      ...withText('/docs', 'showDocumentation', 'This document, to be read', {
+        status: 200,
+        description: 'A page.',
+        headers: ['ETag'],
+        type: 'text/html',
+        schema: 'Text',
+      }),
+      tag: 'Service',
+    },
+    ...describeHealth(),
+  ];
+}
+
+function describeAtPath(path: string, origin: string): Operation[] {
+  return [
+    [`/.well-known/oauth-authorization-server${path}`, 'showServerMetadataOfPath'],
+    [`/.well-known/openid-configuration${path}`, 'showOpenidConfigurationOfPath'],
+    [`${path}/.well-known/openid-configuration`, 'showOpenidConfigurationBelowPath'],
+  ].map(([address = '', id = '']) => ofHost(published(address, id, 'The same', 'ServerMetadata'), origin));
+}
+
+function ofHost(operation: Operation, server: string): Operation {
+  return { ...operation, server };
+}
+
+function describeHealth(): Operation[] {
+  return [
+    {
+      method: 'get',
+      path: '/livez',
+      id: 'checkLife',
+      tag: 'Service',
+      summary: 'Whether the process answers',
+      security: [],
+      answers: [
+        answerJson(200, 'Health', 'It does.'),
+        ...answerProblems(['malformed_request', 'too_many_headers']),
+      ],
+    },
+    {
+      method: 'get',
+      path: '/readyz',
+      id: 'checkReadiness',
+      tag: 'Service',
+      summary: 'Whether the service can do its work',
+      security: [],
+      answers: [answerJson(200, 'Health', 'It can.'), ...answerProblems(refusedAnywhere)],
+    },
+  ];
+}
+
+function published(path: string, id: string, summary: string, schema: SchemaName): Operation {
+  return withText(path, id, summary, answerJson(200, schema, 'To be kept for five minutes.', ['ETag']));
+}
+
+function withText(path: string, id: string, summary: string, answer: Answer): Operation {
+  return {
+    method: 'get',
+    path,
+    id,
+    tag: 'Discovery',
+    summary,
+    security: [],
+    parameters: [ifNoneMatch],
+    answers: [
+      answer,
+      { status: 304, description: 'It is as it was.', headers: ['ETag'] },
+      ...answerProblems(refusedAnywhere),
+    ],
+  };
+}
+
+const ifNoneMatch: Parameter = { name: 'If-None-Match', in: 'header', schema: { type: 'string' } };

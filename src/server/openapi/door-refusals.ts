@@ -1,0 +1,54 @@
+/** How a resource route refuses at each of its doors: asked of what answers, so that the two cannot differ. */
+import { doorDenialResponse } from '../../middleware/door-denial.ts';
+import { DOORS, type Door } from '../../protocol/doors.ts';
+import { type DenialCode, problems } from '../../protocol/errors.ts';
+import { problemMediaType } from '../../protocol/problem-document.ts';
+import { type Answer, answerProblems, describeCode } from './answers.ts';
+import { refusedToken } from './refusals.ts';
+
+/** @param doors those that the route has beside the token, which works everywhere */
+export function refusedAtDoors(doors: readonly Door[], isGraphql: boolean): Answer[] {
+  const guessable = doors.some(door => door !== 'bearer');
+  return [
+    ...DOORS.filter(door => door === 'bearer' || doors.includes(door)).flatMap(door =>
+      codesOf[door].map(code => describe(door, code, isGraphql)),
+    ),
+    ...(guessable ? answerProblems(['too_many_requests']) : []),
+  ];
+}
+
+const ofCaller = [
+  'audience_mismatch',
+  'controller_not_allowed',
+  'origin_not_allowed',
+  'insufficient_scope',
+  'revocation_state_stale',
+] as const satisfies readonly DenialCode[];
+
+const codesOf: Record<Door, readonly DenialCode[]> = {
+  bearer: refusedToken,
+  sc_apikey: [
+    'several_credentials',
+    'api_key_missing',
+    'api_keys_differ',
+    'api_key_unknown',
+    'api_key_unpublished',
+    'api_key_unusable',
+    ...ofCaller,
+  ],
+  'x-sf-access-key': ['several_credentials', 'credential_missing', 'access_key_invalid', ...ofCaller],
+};
+
+function describe(door: Door, code: DenialCode, isGraphql: boolean): Answer {
+  const context = { resourceMetadata: '', scope: undefined, isGraphql };
+  const { status, headers, body } = doorDenialResponse({ code, door }, context);
+  const type = headers['Content-Type'] ?? '';
+  return {
+    status,
+    description: describeCode(code, problems[code].title),
+    headers: (['WWW-Authenticate', 'Retry-After'] as const).filter(name => name in headers),
+    type,
+    schema: type === problemMediaType ? 'Problem' : 'errors' in body ? 'GraphqlErrors' : 'SitefinityError',
+    code,
+  };
+}
