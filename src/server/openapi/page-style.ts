@@ -12,9 +12,10 @@ p { margin: 0.25rem 0 }
 nav ul { padding-left: 1.25rem; margin: 0 }
 nav h3 { margin-top: 1rem }
 table { border-collapse: collapse; width: 100%; margin: 0.25rem 0 }
-th, td { border: 1px solid var(--line); padding: 0.25rem 0.5rem; text-align: left; vertical-align: top; overflow-wrap: anywhere }
+th, td { border: 1px solid var(--line); padding: 0.25rem 0.5rem; text-align: left; vertical-align: top }
 th { font-weight: 600 }
-code { font: 0.9em ui-monospace, monospace; overflow-wrap: anywhere }
+code { font: 0.9em ui-monospace, monospace }
+td code, pre code { overflow-wrap: anywhere }
 pre { background: var(--soft); padding: 0.75rem; white-space: pre-wrap }
 article:target > h3 { background: var(--soft) }
 @media print {

@@ -40,9 +40,7 @@ function write(document: OpenApiDocument, operations: readonly PlacedOperation[]
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${info.title} ${info.version}</title>
-        <style>
-          ${new Html(styleSheet)}
-        </style>
+        ${style}
       </head>
       <body>
         <header>
@@ -50,7 +48,7 @@ function write(document: OpenApiDocument, operations: readonly PlacedOperation[]
           ${prose(info.description)}
           <p>
             At <code>${servers.map(({ url }) => url)}</code>. The same for programs:
-            <a href="/openapi.json">/openapi.json</a>.
+            <a href="openapi.json">openapi.json</a>.
           </p>
         </header>
         <nav aria-label="Contents">
@@ -66,6 +64,9 @@ function write(document: OpenApiDocument, operations: readonly PlacedOperation[]
       </body>
     </html> `;
 }
+
+/** No blank may come in between: the policy goes by its digest. */
+const style = new Html(`<style>${styleSheet}</style>`);
 
 function writeContents(name: string, operations: readonly PlacedOperation[]): Html {
   const items = operations.map(
