@@ -3,13 +3,15 @@ import { createHmac, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import Router from '@koa/router';
 import { Redis } from 'ioredis';
-import Koa, { type Middleware } from 'koa';
+import Koa from 'koa';
 import { createDoorGuard, type DoorKeys } from '../src/access/doors.ts';
 import { createGuard } from '../src/access/guard.ts';
 import { Revocations } from '../src/access/revocations.ts';
 import { createTokenVerifier } from '../src/access/verify-token.ts';
 import { createSigner, signToken, type Signer } from '../src/issuer/sign-token.ts';
-import { guardKoa } from '../src/middleware/koa.ts';
+import { createThrottle } from '../src/issuer/throttle.ts';
+import type { AppMiddleware, AppState } from '../src/server/context.ts';
+import { createDoorGuardMiddleware, demandToken } from '../src/server/door-guard.ts';
 import type { Target } from './subjects.ts';
 
 const answer = JSON.stringify({
@@ -37,19 +39,13 @@ export async function serveKoa(token: 'none' | 'ignored' | 'guarded'): Promise<T
   revocations.markFresh(performance.now());
   const guard = createGuard({ verifier, revocations, now: Date.now });
   const doorGuard = createDoorGuard({ guard, keys: noKeys, issuer, revocations });
-  const options = {
+  const guarded = createDoorGuardMiddleware({
     doorGuard,
     resourceMetadata: `${issuer}/.well-known/oauth-protected-resource`,
-  };
-  const demand = {
-    audience: issuer,
-    controllers: ['Bench'],
-    scope: 'bench:read',
-    doors: ['bearer'],
-    requireApiKey: false,
-    isGraphql: false,
-  } as const;
-  const url = await listenKoa(token === 'guarded' ? [guardKoa(demand, options)] : []);
+    throttle: createThrottle({ limit: 60, window: 60, now: Date.now }),
+  });
+  const demand = demandToken({ audience: issuer, controllers: ['Bench'], scope: 'bench:read' });
+  const url = await listenKoa(token === 'guarded' ? [guarded(() => demand)] : []);
   const headers = { authorization: `Bearer ${await signToken(signer, claims())}` };
   return { url: `${url}/items`, method: 'GET', headers: token === 'none' ? {} : headers };
 }
@@ -120,9 +116,9 @@ async function exchange(
   res.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': body.length }).end(body);
 }
 
-function listenKoa(guards: readonly Middleware[]): Promise<string> {
-  const app = new Koa();
-  const router = new Router();
+function listenKoa(guards: readonly AppMiddleware[]): Promise<string> {
+  const app = new Koa<AppState>();
+  const router = new Router<AppState>();
   router.get('/items', ...guards, ctx => {
     ctx.type = 'application/json';
     ctx.body = answer;

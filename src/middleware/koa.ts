@@ -32,7 +32,7 @@ export function grantedCaller({ state }: { readonly state: GuardState }): Caller
   throw new Error('the route is not guarded');
 }
 
-export function guardKoa(demand: ResourceDemand, options: JudgeOptions): Middleware<GuardState> {
+function guardKoa(demand: ResourceDemand, options: JudgeOptions): Middleware<GuardState> {
   return async (ctx, next) => {
     const request = readNodeRequest(ctx.req, ctx.originalUrl);
     const { decision, refusal } = await judgeRequest(request, demand, ctx.ip, options);
