@@ -195,6 +195,11 @@ describeOnEachStore('accounts', store => {
       },
     );
 
+    test('with a parameter that stands twice are refused', async () => {
+      const response = await service.admin('GET', '/admin/accounts?limit=1&limit=2');
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({ code: 'malformed_request' });
+    });
     test.each(['%00', '%C2%85', '%F0%9F%98%80'])('from %s, which is no name but a place', async cursor => {
       expect((await service.admin('GET', `/admin/accounts?cursor=${cursor}`)).status).toBe(200);
     });

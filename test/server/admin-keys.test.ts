@@ -446,8 +446,17 @@ describeOnEachStore('/admin/keys', store => {
       "cursor='%20OR%201=1",
       'nonsense=1',
       `q=${'a'.repeat(201)}`,
+      'limit=1&limit=1',
+      'status=active&status=revoked',
+      'status=active&q=Listed&%73tatus=active',
     ])('refuses %s with 400', async query => {
       expect(await ask(`?${query}`)).toMatchObject({ status: 400, code: 'malformed_request' });
+    });
+    test('says which parameters stand twice', async () => {
+      expect(await ask('?q=a&limit=x&q=b&q=c')).toMatchObject({
+        detail: expect.stringContaining('/q: stands twice: send it once; /limit: ') as string,
+        errors: [{ pointer: '/q' }, { pointer: '/limit' }],
+      });
     });
     test('takes a made-up cursor for no more than a place', async () => {
       const { status, items } = await ask(`?cursor=000000000/${randomUUID()}`);

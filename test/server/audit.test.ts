@@ -438,6 +438,7 @@ describeOnEachStore('the audit', store => {
       'cursor=9999999999999999',
       'limit=0',
       'limit=101',
+      'action=key.create&action=key.revoke',
       'who=me',
       'key=',
       'action=',

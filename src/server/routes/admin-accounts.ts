@@ -4,7 +4,7 @@ import type { Accounts } from '../../issuer/accounts.ts';
 import { type Audit, underAudit } from '../../issuer/audit.ts';
 import { etagOf, requireMatch, type Stored } from '../../issuer/records.ts';
 import { type AdminAction, type AdminCall, jsonAnswer, noContent } from '../admin-call.ts';
-import { compileSchema } from '../validate.ts';
+import { compileQuerySchema, compileSchema } from '../validate.ts';
 import { accountQuerySchema } from './admin-queries.ts';
 
 export interface AdminAccountsOptions {
@@ -14,7 +14,7 @@ export interface AdminAccountsOptions {
 
 const checkNewAccount = compileSchema(newAccountSchema);
 const checkPatch = compileSchema(accountPatchSchema);
-const checkQuery = compileSchema(accountQuerySchema);
+const checkQuery = compileQuerySchema(accountQuerySchema);
 
 export function createAdminAccounts({ accounts, audit }: AdminAccountsOptions) {
   const audited = <T>(
@@ -38,7 +38,7 @@ export function createAdminAccounts({ accounts, audit }: AdminAccountsOptions) {
     }) satisfies AdminAction,
 
     list: (async ({ querystring }) => {
-      const query = checkQuery(Object.fromEntries(new URLSearchParams(querystring)), 'malformed_request');
+      const query = checkQuery(querystring);
       const { items, next } = await accounts.list({ ...query, limit: Number(query.limit ?? 50) });
       return jsonAnswer(200, { items: items.map(presentAccount), next: next ?? null });
     }) satisfies AdminAction,

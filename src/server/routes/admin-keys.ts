@@ -24,7 +24,7 @@ import { parseGuid } from '../../protocol/guid.ts';
 import { containsScope } from '../../protocol/scope.ts';
 import type { Clock } from '../../store/store.ts';
 import { type AdminAction, type AdminCall, jsonAnswer, noContent } from '../admin-call.ts';
-import { compileSchema } from '../validate.ts';
+import { compileQuerySchema, compileSchema } from '../validate.ts';
 import { keyQuerySchema } from './admin-queries.ts';
 
 export interface AdminKeysOptions {
@@ -40,7 +40,7 @@ export interface AdminKeysOptions {
 const checkBody = compileSchema(newKeySchema);
 const checkPatch = compileSchema(keyPatchSchema);
 const checkRotation = compileSchema(rotationSchema);
-const checkQuery = compileSchema(keyQuerySchema);
+const checkQuery = compileQuerySchema(keyQuerySchema);
 
 export function createAdminKeys(options: AdminKeysOptions) {
   const { apiKeys, audit, clock } = options;
@@ -68,7 +68,7 @@ export function createAdminKeys(options: AdminKeysOptions) {
     }) satisfies AdminAction,
 
     list: (async ({ querystring }) => {
-      const query = checkQuery(Object.fromEntries(new URLSearchParams(querystring)), 'malformed_request');
+      const query = checkQuery(querystring);
       if (query.owner !== undefined && !isAccountName(query.owner))
         return jsonAnswer(200, { items: [], next: null });
       const { items, next } = await apiKeys.list({ ...query, limit: Number(query.limit ?? 50) });

@@ -4,7 +4,7 @@ import type { Audit } from '../../issuer/audit.ts';
 import { presentEntry } from '../../issuer/audit-view.ts';
 import type { PepperReport } from '../../issuer/pepper-report.ts';
 import { type AdminAction, jsonAnswer } from '../admin-call.ts';
-import { compileSchema } from '../validate.ts';
+import { compileQuerySchema } from '../validate.ts';
 import { auditQuerySchema } from './admin-queries.ts';
 
 export interface AdminReportsOptions {
@@ -13,15 +13,12 @@ export interface AdminReportsOptions {
   readonly pepperReport: () => Promise<PepperReport>;
 }
 
-const checkAuditQuery = compileSchema(auditQuerySchema);
+const checkAuditQuery = compileQuerySchema(auditQuerySchema);
 
 export function createAdminReports({ audit, catalogue, pepperReport }: AdminReportsOptions) {
   return {
     audit: (async ({ querystring }) => {
-      const { cursor, limit, ...filters } = checkAuditQuery(
-        Object.fromEntries(new URLSearchParams(querystring)),
-        'malformed_request',
-      );
+      const { cursor, limit, ...filters } = checkAuditQuery(querystring);
       const from = cursor === undefined ? {} : { cursor: Number(cursor) };
       const { items, next } = await audit.list({ ...filters, ...from, limit: Number(limit ?? 50) });
       return jsonAnswer(200, {
