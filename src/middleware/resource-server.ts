@@ -14,6 +14,7 @@ import { openNews } from './remote/news.ts';
 import { createRemoteGuard } from './remote/remote-guard.ts';
 import { createServiceCalls } from './remote/service-calls.ts';
 import { createRemoteSigningKeys } from './remote/signing-keys.ts';
+import { createTurnstile } from './remote/turnstile.ts';
 
 export interface ResourceServer extends JudgeOptions {
   readonly audience: string;
@@ -27,20 +28,44 @@ export interface ResourceServer extends JudgeOptions {
   close(): void;
 }
 
-export function openResourceServer(options: GuardOptions): ResourceServer {
-  const { issuer, audience, stale = 'refuse', maxStaleness = 10, listen = true } = options;
-  checkOptions({ ...options, maxStaleness });
+/** Where time comes from: for tests, which move it. */
+export interface GuardSurroundings {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Milliseconds of a clock that no one sets. */
+  readonly monotonic: () => number;
+}
+
+export function openResourceServer(
+  options: GuardOptions,
+  surroundings: GuardSurroundings = systemSurroundings,
+): ResourceServer {
+  checkOptions(options);
+  const { issuer, audience, apiKey, stale = 'refuse', maxStaleness = 10, listen = true } = options;
   const url = (options.url ?? issuer).replace(/\/$/, '');
   const { fetch = globalThis.fetch.bind(globalThis), timeout = 2000 } = options;
-  const service = createServiceCalls({ url, apiKey: options.apiKey, fetch, timeout });
+  const { now, monotonic } = surroundings;
+  const service = createServiceCalls({ url, apiKey, fetch, timeout });
   const revocations = new Revocations(monotonic, maxStaleness);
   const signingKeys = createRemoteSigningKeys({ service, monotonic });
-  const introspection = createIntrospection({ service, monotonic });
-  const news = openNews({ ...options, service, revocations, signingKeys, listen, url, now, monotonic });
+  const turnstile = createTurnstile({ monotonic, patience: timeout });
+  const introspection = createIntrospection({ service, turnstile });
+  const { warn } = options;
+  const news = openNews({
+    service,
+    revocations,
+    signingKeys,
+    maxStaleness,
+    listen,
+    url,
+    warn,
+    now,
+    monotonic,
+  });
   const verifier = createTokenVerifier({
     issuer,
     findKey: kid => signingKeys.find(kid),
-    refreshKeys: () => signingKeys.refresh(),
+    refreshKeys: kid => signingKeys.refresh(kid),
     now,
     longestLife: longestTokenLife,
     plainAudiences: new Set(options.tokenType === 'JWT' ? [audience] : []),
@@ -77,15 +102,33 @@ export function openResourceServer(options: GuardOptions): ResourceServer {
   };
 }
 
-const now = () => Date.now();
-const monotonic = () => performance.now();
+const systemSurroundings: GuardSurroundings = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+};
 
 /** @throws {TypeError} */
-function checkOptions({ issuer, audience, maxStaleness = 10, listen = true, stale }: GuardOptions): void {
-  if (!URL.canParse(issuer)) throw new TypeError('issuer: the URL of the service');
+function checkOptions(options: GuardOptions): void {
+  const { issuer, url = issuer, audience, apiKey, maxStaleness = 10, timeout = 2000 } = options;
+  const { listen = true, stale } = options;
+  if (!isBaseUrl(issuer)) throw new TypeError('issuer: the URL of the service');
+  if (!isBaseUrl(url))
+    throw new TypeError('url: where the service is reached, without user, query or fragment');
   if (typeof audience !== 'string' || audience === '')
     throw new TypeError('audience: what tokens call this server');
-  if (!(maxStaleness >= 2 && maxStaleness <= 3600)) throw new TypeError('maxStaleness: 2 to 3600 seconds');
+  if (typeof apiKey !== 'function' && (typeof apiKey !== 'string' || apiKey.trim() === ''))
+    throw new TypeError('apiKey: the key of this server, or a function that gives it');
+  if (!(maxStaleness >= 3 && maxStaleness <= 3600)) throw new TypeError('maxStaleness: 3 to 3600 seconds');
+  if (!(timeout >= 1 && timeout <= 60_000)) throw new TypeError('timeout: 1 to 60000 milliseconds');
+  if (stale !== undefined && !['refuse', 'introspect', 'accept'].includes(stale))
+    throw new TypeError("stale: 'refuse', 'introspect' or 'accept'");
   if (!listen && stale !== 'introspect')
     throw new TypeError("listen: false leaves nothing to know of revocations by but stale: 'introspect'");
+}
+
+/** What is in it goes into messages. */
+function isBaseUrl(text: unknown): boolean {
+  if (typeof text !== 'string' || !URL.canParse(text)) return false;
+  const { protocol, username, password, search, hash } = new URL(text);
+  return /^https?:$/.test(protocol) && username + password + search + hash === '';
 }

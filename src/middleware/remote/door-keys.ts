@@ -5,7 +5,8 @@
 import type { DoorKeys, KeyAnswer } from '../../access/doors.ts';
 import { Recent } from '../../access/recent.ts';
 import type { Revocations } from '../../access/revocations.ts';
-import type { Introspection } from './introspection.ts';
+import { parseGuid } from '../../protocol/guid.ts';
+import type { Introspection, KeyDoor } from './introspection.ts';
 import { IssuerUnreachable } from './service-calls.ts';
 
 export interface RemoteDoorKeysOptions {
@@ -27,19 +28,19 @@ interface Answered {
 /** Milliseconds: what a key gains, by being published or widened, is seen as late as this. */
 const yesHolds = 10_000;
 const noHolds = 1000;
+/** Characters; an access key has 74. What anybody may send must not fill the memory. */
+const longestAccessKey = 128;
 
 export function createRemoteDoorKeys(options: RemoteDoorKeysOptions): DoorKeys {
-  const { introspection, monotonic } = options;
   const known = new Recent<Answered>(10_000);
-  const find = async (text: string, door: 'sc_apikey' | 'x-sf-access-key'): Promise<KeyAnswer> => {
+  const find = async (text: string, door: KeyDoor): Promise<KeyAnswer> => {
     const name = `${door} ${text}`;
     const last = known.get(name);
     if (last !== undefined && isStillTrue(last, options)) return last.answer;
-    const at = monotonic();
     try {
-      const answer = await introspection.findKey(text, door);
-      known.set(name, { at, answer });
-      return answer;
+      const answered = await askUntilTrue(text, door, options);
+      known.set(name, answered);
+      return answered.answer;
     } catch (error) {
       if (!(error instanceof IssuerUnreachable)) throw error;
       const isEnough = options.isLastAnswerEnough && last !== undefined && !isOver(last.answer, options);
@@ -47,9 +48,29 @@ export function createRemoteDoorKeys(options: RemoteDoorKeysOptions): DoorKeys {
     }
   };
   return {
-    findByIdentifier: text => find(text, 'sc_apikey'),
-    findByAccessKey: text => find(text, 'x-sf-access-key'),
+    async findByIdentifier(text) {
+      const id = parseGuid(text);
+      return id === undefined ? { code: 'api_key_unknown' } : find(id, 'sc_apikey');
+    },
+    async findByAccessKey(text) {
+      return text.length > longestAccessKey ? { code: 'access_key_invalid' } : find(text, 'x-sf-access-key');
+    },
   };
+}
+
+/**
+ * While the answer was on its way, or somebody else was waiting for it, the key may have been revoked, or given a new
+ * version with less in it.
+ *
+ * @throws {IssuerUnreachable} where the service says again what has been revoked by its own word
+ */
+async function askUntilTrue(text: string, door: KeyDoor, options: RemoteDoorKeysOptions): Promise<Answered> {
+  for (let turn = 0; turn < 2; turn += 1) {
+    const at = options.monotonic();
+    const answer = await options.introspection.findKey(text, door);
+    if (!isRevoked(answer, options)) return { at, answer };
+  }
+  throw new IssuerUnreachable('the service says one thing and another of a key');
 }
 
 function isStillTrue({ at, answer }: Answered, options: RemoteDoorKeysOptions): boolean {
@@ -58,8 +79,11 @@ function isStillTrue({ at, answer }: Answered, options: RemoteDoorKeysOptions): 
   return age < yesHolds && !options.revocations.isStale() && !isOver(answer, options);
 }
 
-function isOver(answer: KeyAnswer, { revocations, now }: RemoteDoorKeysOptions): boolean {
+function isOver(answer: KeyAnswer, options: RemoteDoorKeysOptions): boolean {
   if ('code' in answer) return false;
-  const { clientId, keyVersion, expiresAt = Infinity } = answer.caller;
-  return expiresAt <= now() || revocations.isKeyRevoked(clientId, keyVersion);
+  return (answer.caller.expiresAt ?? Infinity) <= options.now() || isRevoked(answer, options);
+}
+
+function isRevoked(answer: KeyAnswer, { revocations }: RemoteDoorKeysOptions): boolean {
+  return 'caller' in answer && revocations.isKeyRevoked(answer.caller.clientId, answer.caller.keyVersion);
 }

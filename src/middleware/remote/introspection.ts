@@ -1,44 +1,38 @@
 /** What tokens and keys are worth, asked of the service (RFC 7662). */
 import { readCaller } from '../../access/caller-claims.ts';
-import type { KeyAnswer } from '../../access/doors.ts';
+import type { Caller, KeyAnswer } from '../../access/doors.ts';
+import type { Door } from '../../protocol/doors.ts';
 import { type DenialCode, problems } from '../../protocol/errors.ts';
 import { accessKeyType, scApiKeyType } from '../../protocol/token-type.ts';
 import { IssuerUnreachable, type ServiceCalls } from './service-calls.ts';
+import type { Turnstile } from './turnstile.ts';
+
+/** A door that opens to what is sent as itself. */
+export type KeyDoor = Exclude<Door, 'bearer'>;
 
 export interface Introspection {
   /** Whether the token is alive. @throws {IssuerUnreachable} */
   isActive(token: string): Promise<boolean>;
   /** What is behind a key that was sent as itself. @throws {IssuerUnreachable} */
-  findKey(text: string, door: 'sc_apikey' | 'x-sf-access-key'): Promise<KeyAnswer>;
+  findKey(text: string, door: KeyDoor): Promise<KeyAnswer>;
 }
 
 export interface IntrospectionOptions {
   readonly service: Pick<ServiceCalls, 'post'>;
-  /** Milliseconds of a clock that no one sets. */
-  readonly monotonic: () => number;
+  readonly turnstile: Turnstile;
 }
 
-/** Milliseconds for which nobody is asked after a failure: callers are not to wait for it one after the other. */
-const rest = 1000;
-
-export function createIntrospection({ service, monotonic }: IntrospectionOptions): Introspection {
-  let failure: { at: number; error: unknown } | undefined;
+export function createIntrospection({ service, turnstile }: IntrospectionOptions): Introspection {
   const underWay = new Map<string, ReturnType<ServiceCalls['post']>>();
-  const ask = async (form: Readonly<Record<string, string>>) => {
-    if (failure !== undefined && monotonic() - failure.at < rest) throw failure.error;
-    try {
-      return await service.post('/oauth/introspect', form);
-    } catch (error) {
-      failure = { at: monotonic(), error };
-      throw error;
-    }
-  };
   /** Many who ask the same at once are one question. */
   const askOnce = (token: string, type: string) => {
     const question = `${type} ${token}`;
     const known = underWay.get(question);
     if (known !== undefined) return known;
-    const answer = ask({ token, token_type_hint: type }).finally(() => underWay.delete(question));
+    const ask = () => service.post('/oauth/introspect', { token, token_type_hint: type });
+    const answer = turnstile(ask)
+      .then(readActive)
+      .finally(() => underWay.delete(question));
     underWay.set(question, answer);
     return answer;
   };
@@ -52,12 +46,15 @@ export function createIntrospection({ service, monotonic }: IntrospectionOptions
   };
 }
 
+/** @throws {IssuerUnreachable} where it is no introspection that was answered: it says nothing of the credential */
+function readActive(answer: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (typeof answer['active'] === 'boolean') return answer;
+  throw new IssuerUnreachable('/oauth/introspect was answered with something else');
+}
+
 const keyTypes = { sc_apikey: scApiKeyType, 'x-sf-access-key': accessKeyType };
 
-function readAnswer(
-  answer: Readonly<Record<string, unknown>>,
-  door: 'sc_apikey' | 'x-sf-access-key',
-): KeyAnswer {
+function readAnswer(answer: Readonly<Record<string, unknown>>, door: KeyDoor): KeyAnswer {
   const { active, code, detail } = answer;
   if (active === true) return { caller: readWholeCaller(answer, door) };
   return {
@@ -66,12 +63,14 @@ function readAnswer(
   };
 }
 
-function readWholeCaller(...facts: Parameters<typeof readCaller>): ReturnType<typeof readCaller> {
+/** A service that knows nothing of doors may take what was sent for a key of another kind. */
+function readWholeCaller(answer: Readonly<Record<string, unknown>>, door: KeyDoor): Caller {
   try {
-    return readCaller(...facts);
+    if (answer['token_type'] === keyTypes[door]) return readCaller(answer, door);
   } catch (cause) {
-    throw new IssuerUnreachable('the service does not say what the key allows: it may be too old', { cause });
+    throw new IssuerUnreachable('/oauth/introspect does not say all of a key that it should', { cause });
   }
+  throw new IssuerUnreachable('/oauth/introspect was asked about a key of a kind that it does not know');
 }
 
 function isDenialOfKey(code: unknown): code is DenialCode {

@@ -17,6 +17,8 @@ export interface NewsOptions {
   readonly service: Pick<ServiceCalls, 'open'>;
   readonly signingKeys: Pick<RemoteSigningKeys, 'refresh'>;
   readonly revocations: Revocations;
+  /** Seconds after which the state is too old to decide by. */
+  readonly maxStaleness: number;
   /** Whether to listen for revocations. */
   readonly listen: boolean;
   /** The service's base URL. */
@@ -30,45 +32,57 @@ export interface NewsOptions {
 const patience = 2000;
 
 export function openNews(options: NewsOptions): News {
-  const { listen, url, warn = warnOnConsole } = options;
+  const { listen, signingKeys, url, warn = warnOnConsole } = options;
   const stop = new AbortController();
   const line = createLine(url, warn);
-  const heard = createSignal();
-  const refused = createSignal();
+  const [keysHeard, revocationsHeard, refused, closed] = [
+    createSignal(),
+    createSignal(),
+    createSignal(),
+    createSignal(),
+  ];
   const onFailure = (error: unknown) => {
-    line.lost(error);
+    line.lost('revocations', error);
     if (isRefusal(error)) refused.give();
   };
-  const listening = createSignal();
   const onFresh = () => {
-    line.back();
-    listening.give();
+    line.back('revocations');
+    revocationsHeard.give();
   };
   if (listen) void followRevocations({ ...options, onFresh, onFailure }, stop.signal);
-  else listening.give();
-  void Promise.all([loadKeys(options.signingKeys, onFailure, stop.signal), listening.given]).then(heard.give);
-  const firstHeard = Promise.race([heard.given, pause(patience, stop.signal)]);
+  else revocationsHeard.give();
+  void loadKeys(signingKeys, line, stop.signal).then(keysHeard.give);
+  const heard = Promise.all([keysHeard.given, revocationsHeard.given]).then(() => 'heard' as const);
+  const firstHeard = Promise.race([heard, pause(patience, stop.signal)]).then(() => undefined);
   return {
     firstHeard: () => firstHeard,
     async ready() {
-      const isRefused = refused.given.then(() => true);
-      if (await Promise.race([heard.given.then(() => false), isRefused]))
-        throw new Error(`${url} does not let this API key hear of revocations: ${line.reason()}`);
+      const outcomes = [heard, refused.given.then(() => 'refused'), closed.given.then(() => 'closed')];
+      const outcome = await Promise.race(outcomes);
+      if (outcome === 'closed') throw new Error('the guard is closed');
+      if (outcome === 'refused')
+        throw new Error(
+          `${url} does not accept this server's API key (${line.reason('revocations')}): it has to be an active key of the feature "resource-server"`,
+        );
     },
-    close: () => stop.abort(),
+    close() {
+      stop.abort();
+      closed.give();
+    },
   };
 }
 
 async function loadKeys(
   signingKeys: Pick<RemoteSigningKeys, 'refresh'>,
-  onFailure: (error: unknown) => void,
+  line: Line,
   stop: AbortSignal,
 ): Promise<void> {
   while (!stop.aborted) {
     try {
-      return await signingKeys.refresh();
+      await signingKeys.refresh();
+      return line.back('signing keys');
     } catch (error) {
-      onFailure(error);
+      if (!stop.aborted) line.lost('signing keys', error);
       await pause(patience, stop);
     }
   }
@@ -79,20 +93,28 @@ function isRefusal(error: unknown): boolean {
   return error instanceof IssuerUnreachable && (error.status === 401 || error.status === 403);
 }
 
-/** Tells of the connection when it is lost and when it is back, once each. */
-function createLine(url: string, warn: (message: string) => void) {
-  let failure: string | undefined;
+type Subject = 'signing keys' | 'revocations';
+
+/** Tells of what is not heard any more, and of what is heard again, once each. */
+interface Line {
+  lost(subject: Subject, error: unknown): void;
+  back(subject: Subject): void;
+  reason(subject: Subject): string;
+}
+
+function createLine(url: string, warn: (message: string) => void): Line {
+  const failures = new Map<Subject, string>();
   return {
-    lost(error: unknown) {
+    lost(subject, error) {
       const reason = error instanceof Error ? error.message : String(error);
-      if (failure === undefined) warn(`keyturn: nothing is heard from ${url} (${reason}); trying again`);
-      failure = reason;
+      const isNew = !failures.has(subject);
+      failures.set(subject, reason);
+      if (isNew) warn(`keyturn: the ${subject} of ${url} are not to be had (${reason}); trying again`);
     },
-    back() {
-      if (failure !== undefined) warn(`keyturn: ${url} is heard again`);
-      failure = undefined;
+    back(subject) {
+      if (failures.delete(subject)) warn(`keyturn: the ${subject} of ${url} are heard again`);
     },
-    reason: () => failure ?? '',
+    reason: subject => failures.get(subject) ?? 'for a moment',
   };
 }
 

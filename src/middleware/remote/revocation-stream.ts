@@ -13,6 +13,8 @@ export interface RevocationStreamOptions {
   readonly service: Pick<ServiceCalls, 'open'>;
   /** Where the news goes. */
   readonly revocations: Revocations;
+  /** Seconds after which the state is too old to decide by. */
+  readonly maxStaleness: number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Milliseconds of a clock that no one sets. */
@@ -23,8 +25,10 @@ export interface RevocationStreamOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Milliseconds. A heartbeat comes each second while the instance that is listened to is itself fresh. */
+/** Milliseconds in which something has to be heard: a heartbeat comes each second, but a first snapshot may have to be made. */
 const longestSilence = 3000;
+const longestFirstSilence = 10_000;
+/** Milliseconds from one connection to the next. */
 const firstDelay = 100;
 const longestDelay = 5000;
 
@@ -43,26 +47,27 @@ export async function followRevocations(options: RevocationStreamOptions, stop: 
 /** One connection, until it ends. @returns milliseconds that the service wants to be left alone for */
 async function listen(
   reader: NewsReader,
-  { service, monotonic, onFailure }: RevocationStreamOptions,
+  { service, onFailure }: RevocationStreamOptions,
   stop: AbortSignal,
 ): Promise<number> {
-  const silence = createSilenceAlarm();
+  const silence = createSilenceAlarm(stop);
   try {
-    const last = reader.lastId();
+    const last = reader.begin();
     const headers = { accept: 'text/event-stream', ...(last !== '' && { 'last-event-id': last }) };
-    const signal = AbortSignal.any([stop, silence.signal]);
-    const pieces = (await service.open('/oauth/revocations', headers, signal)).getReader();
-    const parse = createEventParser();
-    for (;;) {
-      // Everything before is read: what comes next has been sent since, or is on its way.
-      const waitedFrom = monotonic();
-      silence.reset();
+    const pieces = (await service.open('/oauth/revocations', headers, silence.signal)).getReader();
+    const parse = createEventParser(longestEvent);
+    let patience = longestFirstSilence;
+    while (!reader.isBehind()) {
+      silence.reset(patience);
       const { done, value } = await pieces.read();
-      if (done) return 0;
-      // This process itself may have stood still, and what it reads now be only the first of much that has waited.
-      if (monotonic() - waitedFrom > longestSilence) throw new Error('nothing was heard for too long');
-      for (const event of parse(value)) reader.read(event, waitedFrom);
+      // An instance that stops says no more than that; one that never said anything is of no use.
+      if (done && patience === longestSilence) return 0;
+      if (done) throw new IssuerUnreachable('/oauth/revocations ended at once');
+      const events = parse(value);
+      for (const event of events) reader.read(event);
+      if (events.length > 0) patience = longestSilence;
     }
+    return 0;
   } catch (error) {
     if (!stop.aborted) onFailure(error);
     return error instanceof IssuerUnreachable ? error.retryAfter * 1000 : 0;
@@ -71,44 +76,85 @@ async function listen(
   }
 }
 
+/** Characters: a snapshot of more than a million revocations. */
+const longestEvent = 67_108_864;
+
 interface NewsReader {
-  /** @param since when, at the earliest, the event was sent (monotonic milliseconds) */
-  read(event: ServerSentEvent, since: number): void;
-  lastId(): string;
+  /** Called before each connection is asked for. @returns the id of the last event that was heard, or nothing */
+  begin(): string;
+  /** @throws where it is no news: then what it would have said is unknown, and is asked for again */
+  read(event: ServerSentEvent): void;
+  /**
+   * Whether so much can have been held up on this connection that another one is to be had, while what is known is still
+   * good enough.
+   */
+  isBehind(): boolean;
   heartbeats(): number;
 }
 
-function createNewsReader({ revocations, now, onFresh }: RevocationStreamOptions): NewsReader {
+/**
+ * How old a heartbeat is cannot be told by when it is read: it may have waited, on the way or here, while this process
+ * stood still. But the service sends one a second at most. So the tenth was sent nine seconds at least after the connection
+ * was asked for, and that is what it proves, whenever it is read.
+ */
+function createNewsReader(options: RevocationStreamOptions): NewsReader {
+  const { revocations, now, monotonic, onFresh } = options;
   let lastId = '';
   let heartbeats = 0;
+  let sweptAt = monotonic();
+  /** When, at the earliest, the next heartbeat is sent. */
+  let nextSent = 0;
+  let lag = 0;
+
+  const beat = () => {
+    heartbeats += 1;
+    lag = monotonic() - nextSent;
+    revocations.markFresh(nextSent);
+    nextSent += heartbeatPeriod;
+    onFresh();
+    if (monotonic() - sweptAt < sweepPeriod) return;
+    sweptAt = monotonic();
+    revocations.sweep(now() / 1000 - clockSkewSeconds - clockSlack);
+  };
   return {
-    read({ event, data, id }, since) {
-      const news: unknown = JSON.parse(data);
-      const until = Math.ceil(now() / 1000) + longestTokenLife + clockSlack;
-      if (event === 'snapshot') for (const each of readSnapshot(news, until)) revocations.apply(each);
-      else if (event === 'revocation') revocations.apply(readRevocation(news, until));
-      else if (event === 'heartbeat') {
-        revocations.sweep(now() / 1000 - clockSkewSeconds - clockSlack);
-        revocations.markFresh(since);
-        heartbeats += 1;
-        onFresh();
-      } else return;
-      lastId = id;
+    begin() {
+      nextSent = monotonic();
+      lag = 0;
+      return lastId;
     },
-    lastId: () => lastId,
+    read({ event, data, id }) {
+      const until = Math.ceil(now() / 1000) + longestTokenLife + clockSlack;
+      if (event === 'snapshot')
+        for (const each of readSnapshot(JSON.parse(data), until)) revocations.apply(each);
+      else if (event === 'revocation') revocations.apply(readRevocation(JSON.parse(data), until));
+      // Before there was a snapshot, once, there is nothing that could be whole.
+      else if (event === 'heartbeat' && lastId !== '') beat();
+      else return;
+      lastId = readId(id);
+    },
+    isBehind: () => lag > (options.maxStaleness * 1000) / 2,
     heartbeats: () => heartbeats,
   };
 }
 
+/** Milliseconds. */
+const heartbeatPeriod = 1000;
+const sweepPeriod = 60_000;
+
 /** Seconds: as the service keeps its own, for clocks that differ. */
 const clockSlack = 3600;
 
-/** @throws {TypeError} where it is no news: then what it would have said is unknown, and is asked for again */
+/** It is sent back in a header field, and so is to be what it was said to be. */
+function readId(id: string): string {
+  if (/^\d{1,16}$/.test(id)) return id;
+  throw new TypeError('an event has no id');
+}
+
+/** @throws {TypeError} where it is no revocation */
 function readRevocation(news: unknown, until: number): Revocation {
   const { client_id, min_key_version, jti, exp, kid } = membersOf(news);
-  if (typeof client_id === 'string' && typeof min_key_version === 'number')
-    return { client_id, min_key_version, until };
-  if (typeof jti === 'string' && typeof exp === 'number') return { jti, exp };
+  if (typeof client_id === 'string') return { client_id, min_key_version: count(min_key_version), until };
+  if (typeof jti === 'string') return { jti, exp: count(exp) };
   if (typeof kid === 'string') return { kid, until };
   throw new TypeError('not a revocation');
 }
@@ -122,24 +168,34 @@ function* readSnapshot(news: unknown, until: number): Generator<Revocation> {
   for (const kid of signing_keys) yield readRevocation({ kid }, until);
 }
 
+function count(value: unknown): number {
+  if (Number.isSafeInteger(value) && Number(value) > 0) return Number(value);
+  throw new TypeError('not a positive integer');
+}
+
 function membersOf(value: unknown): Record<string, unknown> {
   if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   throw new TypeError('not an object');
 }
 
 /** Aborts where nothing is heard: a connection may be dead without anybody saying so. */
-function createSilenceAlarm(): { signal: AbortSignal; reset(): void; end(): void } {
+function createSilenceAlarm(stop: AbortSignal) {
   const controller = new AbortController();
+  const abort = () => controller.abort();
   let timer: ReturnType<typeof setTimeout> | undefined;
+  stop.addEventListener('abort', abort, { once: true });
   return {
     signal: controller.signal,
-    reset() {
+    /** @param patience milliseconds from now on */
+    reset(patience: number): void {
       clearTimeout(timer);
-      timer = setTimeout(() => controller.abort(new Error('nothing was heard for too long')), longestSilence);
+      const late = () => controller.abort(new IssuerUnreachable('nothing was heard for too long'));
+      timer = setTimeout(late, patience);
     },
-    end() {
+    end(): void {
       clearTimeout(timer);
-      controller.abort();
+      stop.removeEventListener('abort', abort);
+      abort();
     },
   };
 }

@@ -47,18 +47,24 @@ export function createServiceCalls(options: ServiceCallsOptions): ServiceCalls {
       const body = new URLSearchParams(form).toString();
       const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' };
       const signal = AbortSignal.timeout(options.timeout);
-      return readObject(await call(path, { method: 'POST', headers, body, signal }));
+      return readObject(path, await call(path, { method: 'POST', headers, body, signal }));
     },
     async get(path) {
+      // What a cache on the way still holds may lack the very key that is asked for.
+      const headers = { accept: 'application/json', 'cache-control': 'no-cache' };
       const signal = AbortSignal.timeout(options.timeout);
-      return readObject(await send(path, { headers: { accept: 'application/json' }, signal }, options));
+      return readObject(path, await send(path, { headers, signal }, options));
     },
     async open(path, headers, signal) {
-      const late = new AbortController();
-      const timer = setTimeout(() => late.abort(), options.timeout);
+      const begun = new AbortController();
+      const late = () => begun.abort(new DOMException('no answer in time', 'TimeoutError'));
+      const end = () => begun.abort(signal.reason);
+      const timer = setTimeout(late, options.timeout);
+      if (signal.aborted) end();
+      else signal.addEventListener('abort', end, { once: true });
       try {
-        const response = await call(path, { headers, signal: AbortSignal.any([signal, late.signal]) });
-        if (response.body === null) throw new IssuerUnreachable('the answer has no body');
+        const response = await call(path, { headers, signal: begun.signal });
+        if (response.body === null) throw new IssuerUnreachable(`${path} was answered without a body`);
         return response.body;
       } finally {
         clearTimeout(timer);
@@ -67,53 +73,102 @@ export function createServiceCalls(options: ServiceCallsOptions): ServiceCalls {
   };
 }
 
-type Call = (path: string, init: RequestInit) => Promise<Response>;
+type Call = (path: string, init: SignalledRequest) => Promise<Response>;
+type SignalledRequest = Omit<RequestInit, 'signal'> & { readonly signal: AbortSignal };
 
 /** Once more where the key was refused and there is another by now. */
 function createAuthenticatedCall(options: ServiceCallsOptions): Call {
-  const { apiKey } = options;
-  const read = async () => (typeof apiKey === 'string' ? apiKey : await apiKey()).trim();
   let known: string | undefined;
-  const attempt = (path: string, init: RequestInit, key: string) => {
-    const headers = { ...init.headers, authorization: `Basic ${btoa(`:${key}`)}` };
-    return send(path, { ...init, headers }, options);
-  };
+  const attempt = (path: string, init: SignalledRequest, key: string) =>
+    send(path, { ...init, headers: { ...init.headers, authorization: basic(key) } }, options);
   return async (path, init) => {
-    const key = (known ??= await read());
+    const key = (known ??= await readKey(options.apiKey, init.signal));
     try {
       return await attempt(path, init, key);
     } catch (error) {
       if (!(error instanceof IssuerUnreachable) || error.status !== 401) throw error;
-      known = await read();
+      known = await readKey(options.apiKey, init.signal);
       if (known === key) throw error;
       return attempt(path, init, known);
     }
   };
 }
 
-async function send(
-  path: string,
-  init: RequestInit,
-  { url, fetch }: Pick<ServiceCallsOptions, 'url' | 'fetch'>,
-): Promise<Response> {
-  const response = await fetch(url + path, { ...init, redirect: 'manual' }).catch((cause: unknown) => {
-    throw new IssuerUnreachable(`${url} cannot be reached`, { cause });
-  });
-  if (response.ok) return response;
-  await response.body?.cancel();
-  const seconds = Number(response.headers.get('retry-after'));
-  throw new IssuerUnreachable(`${url}${path} answered ${response.status}`, {
-    status: response.status,
-    retryAfter: seconds > 0 ? seconds : 0,
+/** A function that reads the key may fail, and may take as long as it likes: nobody waits for it longer than for the service. */
+async function readKey(apiKey: ApiKeySource, signal: AbortSignal): Promise<string> {
+  if (typeof apiKey === 'string') return apiKey.trim();
+  const given = Promise.resolve()
+    .then(apiKey)
+    .catch((cause: unknown) => {
+      throw new IssuerUnreachable('the function for the API key failed: see the cause', { cause });
+    });
+  const key: unknown = await Promise.race([given, rejectWhenAborted(signal)]);
+  if (typeof key === 'string') return key.trim();
+  throw new IssuerUnreachable('the function for the API key gave none');
+}
+
+function rejectWhenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const late = () => reject(new IssuerUnreachable('the function for the API key gave none in time'));
+    if (signal.aborted) late();
+    else signal.addEventListener('abort', late, { once: true });
   });
 }
 
-async function readObject(response: Response): Promise<Readonly<Record<string, unknown>>> {
+/** A key is of ASCII alone. What the error of `btoa` says of another is kept from those who read the log. */
+function basic(key: string): string {
+  if (/[^\x20-\x7e]/.test(key)) throw new IssuerUnreachable('the API key is none', { status: 401 });
+  return `Basic ${btoa(`:${key}`)}`;
+}
+
+async function send(
+  path: string,
+  init: SignalledRequest,
+  { url, fetch }: Pick<ServiceCallsOptions, 'url' | 'fetch'>,
+): Promise<Response> {
+  const response = await fetch(url + path, { ...init, redirect: 'manual' }).catch((cause: unknown) => {
+    throw new IssuerUnreachable(`${path} is not answered${reasonOf(cause)}`, { cause });
+  });
+  if (response.ok) return response;
+  response.body?.cancel().catch(() => undefined);
+  const seconds = Number(response.headers.get('retry-after'));
+  throw new IssuerUnreachable(`${path} is answered with ${response.status}`, {
+    status: response.status,
+    retryAfter: seconds > 0 ? Math.min(seconds, longestRest) : 0,
+  });
+}
+
+/** Seconds: whoever asks for more would be taken for lost. */
+const longestRest = 30;
+
+/** `fetch` hides the reason in the cause of its error. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return '';
+  const { code } = Object(error.cause) as { code?: unknown };
+  return `: ${typeof code === 'string' ? code : error.name}`;
+}
+
+/** @throws {IssuerUnreachable} */
+async function readObject(path: string, response: Response): Promise<Readonly<Record<string, unknown>>> {
+  let value: unknown;
   try {
-    const value: unknown = await response.json();
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+    value = JSON.parse(await readText(response));
   } catch (cause) {
-    throw new IssuerUnreachable(`${response.url} broke off, or did not answer in JSON`, { cause });
+    throw new IssuerUnreachable(`${path} broke off, or was not answered in JSON`, { cause });
   }
-  throw new IssuerUnreachable(`${response.url} did not answer with an object`);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  throw new IssuerUnreachable(`${path} was not answered with an object`);
+}
+
+/** Characters of a whole answer. */
+const longestAnswer = 1_048_576;
+
+async function readText({ body }: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const piece of body ?? []) {
+    text += decoder.decode(piece as Uint8Array, { stream: true });
+    if (text.length > longestAnswer) throw new RangeError('the answer is too long');
+  }
+  return text;
 }
