@@ -144,7 +144,7 @@ async function insertKey(
 /**
  * Read, decide, write; decided anew where somebody else was faster. Where the version rises, the revocation log comes
  * before the record: if the process dies in between, the tokens are dead and the key is not yet, and its next use mends
- * that (`exchange.ts`). The other way round a key would be ended and its tokens alive.
+ * that (`settle-use.ts`). The other way round a key would be ended and its tokens alive.
  */
 async function changeKey(
   id: string,
