@@ -42,7 +42,7 @@ interface HeldToken {
 }
 
 interface Attempt {
-  /** Milliseconds. */
+  /** Milliseconds. What has not even timed out by then was part of something that is frozen, as a Worker is after its answer. */
   readonly overdueIn: () => number;
 }
 
@@ -123,10 +123,9 @@ export class TokenSource {
 
   /** An attempt now, or when it may be; none beside one that is under way. */
   #pursue(): void {
-    // One that has not even timed out by then was part of something that is frozen, as a Worker is after its answer.
-    if (this.#attempt !== undefined && this.#attempt.overdueIn() > 0) return;
-    const left = this.#pauseLeft();
-    if (left > 0) this.#schedule(left);
+    const overdueIn = this.#attempt?.overdueIn() ?? 0;
+    if (overdueIn > 0) this.#schedule(overdueIn);
+    else if (this.#pauseLeft() > 0) this.#schedule(this.#pauseLeft());
     else this.#begin();
   }
 
@@ -135,7 +134,7 @@ export class TokenSource {
   }
 
   #begin(): void {
-    const attempt = { overdueIn: startPause(this.#clock, 2 * this.#options.timeout) };
+    const attempt = { overdueIn: startPause(this.#clock, this.#options.timeout + grace) };
     this.#attempt = attempt;
     this.#cancelTimer();
     if (this.#held !== undefined) this.#held.isUsed = false;
@@ -241,5 +240,7 @@ const jitter = 0.05;
 const longestLife = 86_400_000;
 /** Milliseconds before its end in which a token is not given any more, for it has yet to arrive; 5 % of a short life. */
 const longestLeeway = 10_000;
+/** Milliseconds that an attempt may take beyond its timeout, for timers are late on a busy machine. */
+const grace = 1000;
 /** Milliseconds without a rejected token after which the next one is a first one. */
 const quietRenewals = 60_000;

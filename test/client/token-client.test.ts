@@ -1,5 +1,4 @@
 /** What a caller of the token client has while all goes well: one request for many, and a living token at once. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TokenClient, TokenRequest } from '../../src/client/index.ts';
 import { apiKey, openStage, otherKey, type Stage, token } from './stage.ts';
@@ -254,15 +253,20 @@ describe('the API key', () => {
 });
 
 describe('an attempt that was frozen', () => {
-  it('is left behind, and its late answer does not count', async () => {
-    // As in a Worker that was stopped after its answer: no timer fires any more, nothing is answered.
+  it('is left behind for those who wait, and its late answer does not count', async () => {
+    // As in a Worker that was stopped after its answer: nothing is answered, and the timer of the attempt does not fire.
     const answers: ((response: Response) => void)[] = [];
-    const fetch: typeof globalThis.fetch = () => new Promise(resolve => void answers.push(resolve));
-    const { getToken } = stage.client({ fetch, setTimer: () => () => undefined });
+    let isFrozen = true;
+    const { getToken } = stage.client({
+      fetch: () => new Promise(resolve => void answers.push(resolve)),
+      setTimer: (run, delay, isAwaited) =>
+        isFrozen && !isAwaited ? () => undefined : stage.time.setTimer(run, delay, isAwaited),
+    });
     const frozen = getToken();
-    await stage.advance(11);
+    await stage.advance(3);
+    isFrozen = false;
     const next = getToken();
-    await nextTurn();
+    await stage.advance(3.1);
     expect(answers).toHaveLength(2);
     const body = (name: string) =>
       Response.json({ access_token: name, token_type: 'bearer', expires_in: 60 });
