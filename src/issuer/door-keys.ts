@@ -68,11 +68,11 @@ async function findByAccessKey(text: string, address: string, options: DoorKeysO
     return { code: 'access_key_invalid' };
   const grant = await findGrant(used.key, options);
   if (grant === undefined) return { code: 'access_key_invalid' };
-  const caller = describe('x-sf-access-key', used.key, {
-    ...grant,
-    audiences: [...grant.audiences, ...audiencesOfDoor(options)],
-  });
-  return { caller };
+  const audiences = [...grant.audiences, ...audiencesOfDoor(options)];
+  const caller = describe('x-sf-access-key', used.key, { ...grant, audiences });
+  // An older secret may end before its key.
+  const end = Math.min(used.key.expiresAt ?? Infinity, used.secret.retiresAt ?? Infinity);
+  return { caller: Number.isFinite(end) ? { ...caller, expiresAt: end } : caller };
 }
 
 /** An access key stands for its account wherever its door is open: it names no audience. */

@@ -2,6 +2,7 @@
 import { writeCaller } from '../access/caller-claims.ts';
 import type { Allowance, Decision } from '../access/decide.ts';
 import type { DoorKeys, KeyAnswer } from '../access/doors.ts';
+import type { RevocationView } from '../access/revocations.ts';
 import type { Guard } from '../access/guard.ts';
 import { type DenialCode, Problem } from '../protocol/errors.ts';
 import { accessKeyType, apiKeyType, scApiKeyType } from '../protocol/token-type.ts';
@@ -29,9 +30,20 @@ export interface IntrospectorOptions {
   readonly guard: Guard;
   readonly keyGuard: KeyGuard;
   readonly doorKeys: DoorKeys;
+  readonly revocations: Pick<RevocationView, 'isStale'>;
 }
 
-export function createIntrospector({ guard, keyGuard, doorKeys }: IntrospectorOptions): Introspector {
+export function createIntrospector({
+  guard,
+  keyGuard,
+  doorKeys,
+  revocations,
+}: IntrospectorOptions): Introspector {
+  const describeKey = (answer: KeyAnswer, type: string): Introspection => {
+    if (revocations.isStale()) throw new Problem('revocation_state_stale');
+    if ('code' in answer) return { active: false, ...answer };
+    return { ...writeCaller(answer.caller), active: true, token_type: type };
+  };
   return {
     async introspect(text, hint, address) {
       if (hint === scApiKeyType) return describeKey(await doorKeys.findByIdentifier(text), hint);
@@ -43,11 +55,6 @@ export function createIntrospector({ guard, keyGuard, doorKeys }: IntrospectorOp
       return { active: false };
     },
   };
-}
-
-function describeKey(answer: KeyAnswer, type: string): Introspection {
-  if ('code' in answer) return { active: false, ...answer };
-  return { ...writeCaller(answer.caller), active: true, token_type: type };
 }
 
 /** Every reason to refuse makes it inactive but one, which is none. */

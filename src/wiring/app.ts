@@ -71,7 +71,7 @@ function oauthServices(instance: Instance, memory: Memory, keys: Keys, guards: G
       tokenTtl: settings.tokenTtl,
     }),
     revoker: createRevoker({ ...memory, ...keys, verifier: guards.timelessVerifier, clock }),
-    introspector: createIntrospector(guards),
+    introspector: createIntrospector({ ...guards, revocations: memory.revocationLog.revocations }),
     revocationFeed: memory.revocationFeed,
     isWholeToken: createWholeTokenCheck({ ...instance, ...keys }),
   } satisfies Partial<AppServices>;

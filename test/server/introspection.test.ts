@@ -1,5 +1,5 @@
 /** `POST /oauth/introspect` (RFC 7662): what tokens and keys are worth, for resource servers, and never a guess. */
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
@@ -293,6 +293,73 @@ describeOnEachStore('introspection', store => {
     const response = await fetch(`${service.url}/oauth/introspect`, { method, headers: basic(caller) });
     expect(response.status).toBe(405);
     expect(response.headers.get('allow')).toContain('POST');
+  });
+
+  describe('of a key as its door takes it', () => {
+    const hints = 'urn:keyturn:params:oauth:token-type:';
+    const askAs = async (token: string, door: 'sc-apikey' | 'x-sf-access-key') =>
+      answered(await post(service, { token, token_type_hint: hints + door }, basic(caller)));
+    const siteKey = (fields: Record<string, unknown> = {}) =>
+      createKey(service, { feature: 'services-client', doors: ['sc_apikey'], ...fields });
+
+    test('says what an sc_apikey allows, whom it acts as, and all of its data', async () => {
+      const expiresAt = new Date(Math.ceil(service.clock.now() / 1000) * 1000 + 600_000).toISOString();
+      const { id } = await siteKey({
+        impersonationUser: 'extranet\\Anna',
+        customData: { note: 'ü' },
+        corsOrigins: ['https://page.example'],
+        expiresAt,
+      });
+      expect(await askAs(`{${id.toUpperCase()}}`, 'sc-apikey')).toMatchObject({
+        active: true,
+        token_type: `${hints}sc-apikey`,
+        client_id: id,
+        sub: 'extranet\\Anna',
+        feature: 'services-client',
+        scope: 'services:manage',
+        key_version: 1,
+        allowed_origins: ['https://page.example'],
+        custom_data: { note: 'ü' },
+        exp: Date.parse(expiresAt) / 1000,
+      });
+    });
+
+    test.each<[string, string, () => Promise<string>]>([
+      ['unknown', 'api_key_unknown', async () => randomUUID()],
+      ['made for tokens', 'api_key_unknown', async () => (await createKey(service)).id],
+      ['sent with its secret', 'api_key_unknown', async () => (await siteKey()).apiKey],
+      ['a draft', 'api_key_unpublished', async () => (await siteKey({ draft: true })).id],
+      [
+        'revoked',
+        'api_key_unusable',
+        async () => {
+          const { id } = await siteKey();
+          await service.admin('POST', `/admin/keys/${id}/revoke`);
+          return id;
+        },
+      ],
+    ])('says which fault it is where one is %s', async (_, code, prepare) => {
+      expect(await askAs(await prepare(), 'sc-apikey')).toMatchObject({ active: false, code });
+    });
+
+    test('says whose an access key is, until when, and counts it as used', async () => {
+      await service.admin('POST', '/admin/accounts', {
+        id: 'editor',
+        role: 'member',
+        permissions: ['content:read'],
+      });
+      const made = await service.admin('POST', '/admin/accounts/editor/access-key');
+      const { accessKey } = (await made.json()) as { accessKey: string };
+      expect(await askAs(accessKey, 'x-sf-access-key')).toMatchObject({
+        active: true,
+        sub: 'editor',
+        scope: expect.stringContaining('content:read'),
+      });
+      expect(await askAs(service.sampleKey, 'x-sf-access-key')).toEqual({
+        active: false,
+        code: 'access_key_invalid',
+      });
+    });
   });
 
   describe('is for resource servers', () => {
