@@ -11,6 +11,7 @@ import { addScanCommand } from './commands/scan.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSigningKeysCommands } from './commands/signing-keys.ts';
 import { addTokenCommand } from './commands/token.ts';
+import { readVersion } from '../server/version.ts';
 import { type ExitCode, exitCodes, explainFailure } from './exit-codes.ts';
 import { say, type Terminal } from './terminal.ts';
 
@@ -29,6 +30,7 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
 function createProgram(terminal: Terminal): Command {
   const program = new Command('keyturn')
     .description('Turns API keys into short-lived tokens, and guards routes with them.')
+    .version(readVersion(), '--version', 'print the version')
     .exitOverride()
     .configureOutput({
       writeOut: text => void terminal.stdout.write(text),

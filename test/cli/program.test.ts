@@ -1,5 +1,6 @@
 /** The real program: that the exit codes and streams of a process are those that the commands mean. */
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../support/built-cli.ts';
 import { startService, type TestService } from '../support/service.ts';
@@ -51,6 +52,21 @@ describe.concurrent('the keyturn program', () => {
     const ended = await runCli(['keys', 'list', '--json', '--query', 'long:'], { env });
     expect(ended.stdout.length).toBeGreaterThan(65_536);
     expect(JSON.parse(ended.stdout)).toHaveLength(150);
+  });
+
+  it('ends without a word where nobody reads on', { timeout: patience }, async () => {
+    const ended = await runCli(['keys', 'list'], { env, isUnread: true });
+    expect(ended).toEqual({ code: 1, signal: null, stdout: '', stderr: '' });
+  });
+
+  it('says which version it is', { timeout: patience }, async () => {
+    const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
+    expect(await runCli(['--version'])).toEqual({
+      code: 0,
+      signal: null,
+      stdout: `${version}\n`,
+      stderr: '',
+    });
   });
 
   it('can be executed as it is built', { timeout: patience }, async () => {

@@ -25,13 +25,18 @@ export interface CliProcess {
 export interface CliOptions {
   /** `KEYTURN_…` variables; none come from the environment of the tests. */
   readonly env?: Record<string, string>;
+  /** Whether nobody reads its stdout: the other end is closed. */
+  readonly isUnread?: boolean;
 }
 
 /** The checkout: the default catalogue is found from here. */
 const root = path.resolve(import.meta.dirname, '../..');
 
 /** Starts `keyturn` with these arguments. */
-async function spawnCli(args: readonly string[], { env = {} }: CliOptions = {}): Promise<CliProcess> {
+async function spawnCli(
+  args: readonly string[],
+  { env = {}, isUnread = false }: CliOptions = {},
+): Promise<CliProcess> {
   const program = await buildCli();
   const child = spawn(process.execPath, [program, ...args], {
     cwd: root,
@@ -42,6 +47,7 @@ async function spawnCli(args: readonly string[], { env = {} }: CliOptions = {}):
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  if (isUnread) child.stdout.destroy();
   const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stdout, stderr }));
   return {
     get stdout() {
