@@ -1,6 +1,7 @@
 /** The one place where things are wired: settings in, a running service out. What one instance is made of stands in wiring/. */
 import type { Logger } from 'pino';
 import type { LoadedSettings } from './config/load.ts';
+import { findSample, type Sample } from './config/sample-route.ts';
 import { resolveIssuer, type Settings } from './config/settings.ts';
 import { type Account, presentAccount } from './issuer/account.ts';
 import { createAudit } from './issuer/audit.ts';
@@ -67,11 +68,18 @@ async function auditFirstOwner(
   });
 }
 
+export interface Welcome {
+  readonly ownerKey: string;
+  /** Absent where the catalogue has no feature for keys. */
+  readonly sampleKey?: string;
+  readonly sample: Sample | undefined;
+}
+
 export interface Service {
   readonly issuer: string;
   readonly port: number;
   /** What a new embedded deployment shows once. */
-  readonly welcome: { readonly ownerKey: string; readonly sampleKey: string } | undefined;
+  readonly welcome: Welcome | undefined;
   /** Finishes what is in flight, within `grace` milliseconds, and lets go of everything. */
   close(grace?: number): Promise<void>;
 }
@@ -123,7 +131,7 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
       if (foundation?.epoch !== undefined) {
         await serve(foundation, foundation.epoch);
         // Only now: keys that are shown once must not be made by a start that fails.
-        welcome = await welcomeOwner(settings, foundation);
+        welcome = await welcomeOwner(loaded, foundation);
       } else if (foundation !== undefined) {
         running.push(serveLater(foundation));
       } else {
@@ -148,16 +156,18 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
 }
 
 /** On an embedded store whose first owner has not been made yet: makes them, and a sample key. */
-async function welcomeOwner(settings: Settings, foundation: Foundation): Promise<Service['welcome']> {
+async function welcomeOwner(
+  { settings, catalogue }: LoadedSettings,
+  foundation: Foundation,
+): Promise<Welcome | undefined> {
   if (foundation.store.kind !== 'embedded') return undefined;
   const owner = await initialise('owner', settings, foundation);
   if (owner.outcome !== 'initialised') return undefined;
+  const ownerKey = owner.accessKey.apiKey;
+  const sample = findSample(catalogue);
+  if (sample === undefined) return { ownerKey, sample };
   const { apiKeys } = createKeysAndAccounts(foundation, createLog(foundation));
-  const sample = await apiKeys.create({
-    name: 'Sample',
-    feature: 'connections',
-    owner: 'owner',
-    status: 'active',
-  });
-  return { ownerKey: owner.accessKey.apiKey, sampleKey: sample.apiKey };
+  const { feature } = sample;
+  const { apiKey } = await apiKeys.create({ name: 'Sample', feature, owner: 'owner', status: 'active' });
+  return { ownerKey, sampleKey: apiKey, sample };
 }

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 // In an application of your own: from 'keyturn'.
 import { createLogger, loadSettings, openService } from '../../src/index.ts';
-import { createAdmin } from './admin.ts';
+import { createAdmin } from '../admin.ts';
 import { createSite } from './site.ts';
 
 const { KEYTURN_PORT = '8080', SITE_PORT = '9100' } = process.env;
@@ -33,7 +33,7 @@ const keyturn = await openService(settings, { logger: createLogger('warn') });
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void end());
 
 const admin = await createAdmin(keyturn.issuer, keyturn.welcome?.ownerKey ?? '');
-const jssKey = await admin.createKey({
+const { id: jssKey } = await admin.createKey({
   name: 'JSS app',
   feature: 'services-client',
   doors: ['sc_apikey'],
@@ -45,7 +45,7 @@ const jssKey = await admin.createKey({
     GraphQL:/api/app`,
   corsOrigins: 'http://localhost:3000',
 });
-const itemsKey = await admin.createKey({
+const { id: itemsKey } = await admin.createKey({
   name: 'Items of the web database',
   feature: 'odata-items',
   doors: ['sc_apikey'],

@@ -1,8 +1,10 @@
-/** The admin API, as far as the example needs it: an account's access key is exchanged for a token, which makes keys. */
+/** The admin API, as far as the examples need it: an account's access key is exchanged for a token, which does the rest. */
 
 export interface Admin {
-  /** Makes a key, and tells its id: what clients send as `sc_apikey`. @throws Error with what the service says */
-  createKey(fields: Readonly<Record<string, unknown>>): Promise<string>;
+  /** Makes a key. Its id is what clients send as `sc_apikey`. @throws Error with what the service says */
+  createKey(fields: Readonly<Record<string, unknown>>): Promise<{ id: string; apiKey: string }>;
+  /** Ends the key and every token of it. @throws as above */
+  revokeKey(id: string): Promise<void>;
 }
 
 export async function createAdmin(keyturn: string, accessKey: string): Promise<Admin> {
@@ -12,8 +14,14 @@ export async function createAdmin(keyturn: string, accessKey: string): Promise<A
   return {
     async createKey(fields) {
       const init = { headers, body: JSON.stringify(fields) };
-      const { key } = await ask<{ key: { id: string } }>(`${keyturn}/admin/keys`, init);
-      return key.id;
+      const { key, apiKey } = await ask<{ key: { id: string }; apiKey: string }>(
+        `${keyturn}/admin/keys`,
+        init,
+      );
+      return { id: key.id, apiKey };
+    },
+    async revokeKey(id) {
+      await ask(`${keyturn}/admin/keys/${id}/revoke`, { headers });
     },
   };
 }
