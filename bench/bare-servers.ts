@@ -1,6 +1,6 @@
 /** Servers to compare with, and the guard on a route whose twin has none. */
 import { createHmac, generateKeyPairSync, randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import Router from '@koa/router';
 import { Redis } from 'ioredis';
 import Koa from 'koa';
@@ -12,6 +12,7 @@ import { createSigner, signToken, type Signer } from '../src/issuer/sign-token.t
 import { createThrottle } from '../src/issuer/throttle.ts';
 import type { AppMiddleware, AppState } from '../src/server/context.ts';
 import { createDoorGuardMiddleware, demandToken } from '../src/server/door-guard.ts';
+import { listen } from './subject-process.ts';
 import type { Target } from './subjects.ts';
 
 const answer = JSON.stringify({
@@ -126,14 +127,4 @@ function listenKoa(guards: readonly AppMiddleware[]): Promise<string> {
   app.use(router.routes());
   const callback = app.callback();
   return listen((req, res) => void callback(req, res));
-}
-
-function listen(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  return new Promise(resolve => {
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      resolve(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`);
-    });
-  });
 }

@@ -1,12 +1,6 @@
 /** Serves one subject of `npm run bench:gateway`, in front of the upstream that the second argument names. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import {
-  Agent,
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type ServerResponse,
-} from 'node:http';
+import { Agent, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createProxyServer } from 'http-proxy-3';
@@ -17,27 +11,22 @@ import { createReverseProxy } from '../src/gateway/reverse-proxy.ts';
 import type { UpstreamCall } from '../src/gateway/upstream-call.ts';
 import { createLogger } from '../src/server/logger.ts';
 import { answerSizes, type GatewaySubject, isGatewaySubject } from './gateway-subjects.ts';
-import type { Answer, Target } from './subjects.ts';
+import { listen, serveSubject } from './subject-process.ts';
+import type { Target } from './subjects.ts';
 
 const [, , name = '', upstream = ''] = process.argv;
 if (!isGatewaySubject(name)) throw new Error(`no subject: ${name}`);
 
-process.once('disconnect', () => process.exit());
-process.on('message', question => {
-  if (question === 'stop') process.exit();
-  const { user, system } = process.cpuUsage();
-  say({ cpu: user + system });
-});
-say({ target: await serve(name) });
+await serveSubject(() => serve(name));
 
 async function serve(subject: GatewaySubject): Promise<Target> {
   switch (subject) {
     case 'upstream':
-      return listen(answerAnything());
+      return serveOpen(answerAnything());
     case 'http-proxy-3':
-      return listen(byHttpProxy());
+      return serveOpen(byHttpProxy());
     case 'proxy':
-      return listen(byProxy());
+      return serveOpen(byProxy());
     case 'keyturn':
       return serveKeyturn();
     case 'nginx':
@@ -115,17 +104,6 @@ function write(directory: string, name: string, content: object): string {
   return file;
 }
 
-function listen(listener: RequestListener): Promise<Target> {
-  const server = createServer(listener);
-  return new Promise(resolve => {
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' ? address?.port : undefined;
-      resolve({ url: `http://127.0.0.1:${port}`, method: 'GET', headers: {} });
-    });
-  });
-}
-
-function say(answer: Answer): void {
-  process.send?.(answer);
+async function serveOpen(listener: RequestListener): Promise<Target> {
+  return { url: await listen(listener), method: 'GET', headers: {} };
 }

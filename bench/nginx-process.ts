@@ -1,10 +1,10 @@
 /** nginx with `proxy_pass`, as Debian installs it: one process, on a port of its own, in a directory of its own. */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../test/support/free-port.ts';
 import type { ServerProcess } from './server-process.ts';
 
 /** Its version; undefined where it is not installed. */
@@ -15,7 +15,7 @@ export function findNginx(): string | undefined {
 
 export async function startNginx(upstream: string): Promise<ServerProcess> {
   const directory = mkdtempSync(path.join(tmpdir(), 'keyturn-bench-nginx-'));
-  const port = await findFreePort();
+  const port = await freePort();
   const file = path.join(directory, 'nginx.conf');
   writeFileSync(file, configuration(directory, port, new URL(upstream).host));
   const child = spawn('nginx', ['-p', directory, '-c', file], { stdio: ['ignore', 'ignore', 'inherit'] });
@@ -63,18 +63,6 @@ http {
 function cpuOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise(resolve => {
-    server.close(resolve);
-  });
-  return typeof address === 'object' ? (address?.port ?? 0) : 0;
 }
 
 async function untilItAnswers(url: string): Promise<void> {

@@ -1,18 +1,13 @@
 /** Serves one subject, named by the first argument, until its parent says stop or is gone. */
 import { serveBareExchange, serveFloor, serveKoa } from './bare-servers.ts';
 import { exchangeTarget, listTarget, serveEmbedded, serveOverRedis } from './service.ts';
-import { type Answer, isSubject, type Subject, type Target } from './subjects.ts';
+import { serveSubject } from './subject-process.ts';
+import { isSubject, type Subject, type Target } from './subjects.ts';
 
 const [, , name = '', redisUrl = ''] = process.argv;
 if (!isSubject(name)) throw new Error(`no subject: ${name}`);
 
-process.once('disconnect', () => process.exit());
-process.on('message', question => {
-  if (question === 'stop') process.exit();
-  const { user, system } = process.cpuUsage();
-  say({ cpu: user + system });
-});
-say({ target: await serve(name) });
+await serveSubject(() => serve(name));
 
 async function serve(subject: Subject): Promise<Target> {
   switch (subject) {
@@ -33,8 +28,4 @@ async function serve(subject: Subject): Promise<Target> {
     case 'exchange, bare':
       return serveBareExchange(redisUrl);
   }
-}
-
-function say(answer: Answer): void {
-  process.send?.(answer);
 }

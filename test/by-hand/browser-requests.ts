@@ -39,8 +39,8 @@ export async function createIdentity(service: TestService, corsOrigins: string[]
   };
 }
 
-const layout = '/sitecore/api/layout/render/jss?item=%2F';
-const connections = '/v2/connections';
+export const layout = '/sitecore/api/layout/render/jss?item=%2F';
+export const connections = '/v2/connections';
 const graphql = '/api/app';
 
 /** Of a key: what succeeds, and what is refused for its own reason. */

@@ -3,10 +3,13 @@
  * the origin `null`, and fails where a page can read more, or less, than it may.
  */
 import { startService } from '../support/service.ts';
+import { until } from '../support/until.ts';
 import { type BrowserPages, findBrowser, openPages, type PageKind, pageKinds } from './browser-pages.ts';
 import {
   type BrowserRequest,
+  connections,
   createIdentity,
+  layout,
   listCommonRequests,
   listKeyRequests,
   listStrangerRequests,
@@ -39,7 +42,7 @@ async function checkAll(executable: string): Promise<number> {
 
     const open = await createIdentity(service, ['*']);
     // What the union of origins says is remembered for a second.
-    await new Promise(resolve => setTimeout(resolve, 1200));
+    await until('every origin is in the union', () => isListed(url, 'https://anyone.example'));
     faults += await check('a key with *', listKeyRequests(url, open, 200));
     faults += await check('the key that lists its origin, again', listKeyRequests(url, listing, 'nothing'));
     faults += await check('nobody known, again', listStrangerRequests(url, true));
@@ -49,6 +52,15 @@ async function checkAll(executable: string): Promise<number> {
     await pages.stop();
     await service.stop();
   }
+}
+
+/** Whether a page of that origin may call what both kinds of requests call. */
+async function isListed(url: string, origin: string): Promise<boolean> {
+  const headers = { origin, 'access-control-request-method': 'GET' };
+  const answers = await Promise.all(
+    [layout, connections].map(path => fetch(url + path, { method: 'OPTIONS', headers })),
+  );
+  return answers.every(answer => answer.headers.get('access-control-allow-origin') === origin);
 }
 
 async function checkTable(

@@ -1,26 +1,25 @@
 /** Bodies that flow, stall and break off, both ways; whom the gateway waits for, and for how long. */
-import { createServer, request, type IncomingMessage, type RequestListener } from 'node:http';
+import {
+  createServer,
+  request,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   startGateway,
   startRawUpstream,
   startUpstream,
   type TestGatewayOptions,
 } from '../support/gateway.ts';
+import { freePort } from '../support/free-port.ts';
+import { closeLater, keep } from '../support/kept.ts';
 import { until } from '../support/until.ts';
 import { requestText, sendRaw } from '../support/raw-http.ts';
 
-const open: { close(): Promise<unknown> }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0)) await thing.close();
-});
-async function keep<T extends { close(): Promise<unknown> }>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  open.unshift(started);
-  return started;
-}
 /** An upstream that answers as it pleases, bodies unread. */
 async function serve(listener: RequestListener): Promise<{ url: string; port: number }> {
   const server = createServer(listener).listen(0, '127.0.0.1');
@@ -32,7 +31,7 @@ async function serve(listener: RequestListener): Promise<{ url: string; port: nu
     server.closeAllConnections();
     server.close();
   };
-  open.unshift({ close });
+  closeLater({ close });
   return { url: `http://127.0.0.1:${port}`, port };
 }
 const gateway = (upstream: { url: string }, options: Partial<TestGatewayOptions> = {}) =>
@@ -73,7 +72,7 @@ describe('five megabytes', () => {
   });
   test('go up slowly: no limit but for silence', async () => {
     const upstream = await startUpstream((_req, res) => res.end('done'));
-    open.unshift(upstream);
+    closeLater(upstream);
     const { url } = await gateway(upstream, { timeout: 0.5, patience: { callerPatience: 500 } });
     async function* body() {
       for (let i = 0; i < 20; i += 1) {
@@ -95,7 +94,7 @@ test('an upstream that does not read slows the caller down', async () => {
   const { port } = await gateway(upstream, { timeout: 20 });
   let written = 0;
   const socket = connect(port, '127.0.0.1');
-  open.unshift({ close: async () => socket.destroy() });
+  closeLater({ close: async () => socket.destroy() });
   socket.on('error', () => {});
   socket.write(requestText(['POST / HTTP/1.1', 'Host: x', `Content-Length: ${200 * megabyte.length}`]));
   const pump = () => {
@@ -128,7 +127,7 @@ test('a caller that does not read slows the upstream down, and is cut off in the
   });
   const { port, log } = await gateway(upstream, { patience: { callerPatience: 1000 } });
   const socket = connect(port, '127.0.0.1');
-  open.unshift({ close: async () => socket.destroy() });
+  closeLater({ close: async () => socket.destroy() });
   socket.on('error', () => {}).pause();
   socket.write(requestText(['GET / HTTP/1.1', 'Host: x']));
   await delay(700);
@@ -167,15 +166,18 @@ describe('events', () => {
   test('end once the service is to end, and nothing else does', async () => {
     const ending = new AbortController();
     const { url } = await gateway(await events(), { patience: { ending: ending.signal } });
-    const upstream = await serve((_req, res) => void setTimeout(() => res.end('whole'), 2000));
+    const asked: ServerResponse[] = [];
+    const upstream = await serve((_req, res) => void asked.push(res));
     const other = await gateway(upstream, { patience: { ending: ending.signal } });
     const reader = (await fetch(url)).body!.getReader();
     await reader.read();
     const answering = fetch(other.url);
+    await until('the upstream is asked', () => asked.length === 1);
     ending.abort();
     const begun = performance.now();
     await expect(drain(reader)).rejects.toThrow(brokenOff);
     expect(performance.now() - begun).toBeLessThan(2500);
+    asked[0]!.end('whole');
     expect(await (await answering).text()).toBe('whole');
   });
   test('end once the caller may not go on', async () => {
@@ -409,16 +411,4 @@ function text({ value }: { value?: Uint8Array | undefined }): string {
 
 async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
   for (;;) if ((await reader.read()).done) return;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise(resolve => {
-    server.once('listening', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => {
-    server.close(resolve);
-  });
-  return port;
 }

@@ -2,25 +2,16 @@
 import { createHash } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   startGateway,
   startRawUpstream,
   startUpstream,
   type TestGatewayOptions,
 } from '../support/gateway.ts';
+import { closeLater, keep } from '../support/kept.ts';
 import { until } from '../support/until.ts';
 import { requestText, sendRaw } from '../support/raw-http.ts';
-
-const open: { close(): Promise<unknown> }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0)) await thing.close();
-});
-async function keep<T extends { close(): Promise<unknown> }>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  open.unshift(started);
-  return started;
-}
 
 const key = 'dGhlIHNhbXBsZSBub25jZQ==';
 const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
@@ -74,7 +65,7 @@ function talk(port: number, text: string | Buffer): Talk {
     .on('close', () => {
       isClosed = true;
     });
-  open.unshift({ close: async () => socket.destroy() });
+  closeLater({ close: async () => socket.destroy() });
   return { socket, heard: () => heard, isClosed: () => isClosed };
 }
 const gateway = (upstream: { url: string }, options: Partial<TestGatewayOptions> = {}) =>

@@ -1,5 +1,5 @@
 /** What reaches an upstream, and what of its answer reaches the caller. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   startGateway,
   startRawUpstream,
@@ -8,18 +8,9 @@ import {
   type TestGatewayOptions,
   type TestUpstream,
 } from '../support/gateway.ts';
+import { keep } from '../support/kept.ts';
 import { until } from '../support/until.ts';
 import { requestText, sendRaw } from '../support/raw-http.ts';
-
-const open: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0)) await thing.close();
-});
-async function keep<T extends { close(): Promise<void> }>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  open.unshift(started);
-  return started;
-}
 
 describe('an upstream', () => {
   let upstream: TestUpstream;

@@ -1,6 +1,5 @@
 /** One request in is one request out: what one server ends here and another one there never gets past the gateway. */
 import { connect } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startGateway, startUpstream, type TestGateway, type TestUpstream } from '../support/gateway.ts';
 import { requestText } from '../support/raw-http.ts';
@@ -125,8 +124,8 @@ describe('an odd length that has one meaning is one request with that body:', ()
     ],
   ])('%s', async (_, text, body) => {
     const answer = await exchange(text);
-    expect(answer.match(/HTTP\/1\.1 200/g)).toHaveLength(1);
-    expect(upstream.asked).toHaveLength(1);
+    expect(answer.match(/HTTP\/1\.1 200/g)).toHaveLength(2);
+    expect(paths()).toEqual(['/first']);
     expect(upstream.asked[0]).toMatchObject({ url: '/first', body });
     expect(upstream.asked[0]?.headers['x-keyturn-user']).toBe('');
     expect(upstream.asked[0]?.headers['authorization']).toBeUndefined();
@@ -135,29 +134,33 @@ describe('an odd length that has one meaning is one request with that body:', ()
     const text =
       post(['Content-Length: 5'], 'hello') + smuggled + post(['Transfer-Encoding: chunked'], chunked('x'));
     const answer = await exchange(text);
-    expect(answer.match(/HTTP\/1\.1 200/g)).toHaveLength(3);
+    expect(answer.match(/HTTP\/1\.1 200/g)).toHaveLength(4);
     expect(paths()).toEqual(['/first', '/smuggled', '/first']);
   });
 });
 
+/** Of all that the upstream was asked but for the last. */
 function paths(): string[] {
-  return upstream.asked.map(({ url }) => url);
+  return upstream.asked.map(({ url }) => url).filter(path => path !== '/last');
 }
 
-/** All that comes back until nothing more does. */
-function exchange(text: string): Promise<string> {
-  return new Promise(resolve => {
-    let heard = '';
-    const socket = connect(gateway.port, '127.0.0.1', () => socket.write(Buffer.from(text, 'latin1')));
-    const finish = async () => {
-      await delay(20);
-      socket.destroy();
-      resolve(heard);
-    };
-    socket.setTimeout(250, () => void finish());
-    socket.on('data', chunk => {
-      heard += chunk.toString('latin1');
-    });
-    socket.on('error', () => {}).once('close', () => void finish());
+/** Asked behind everything else: with its answer, or with a refusal before it, the connection ends. */
+const last = requestText(['GET /last HTTP/1.1', 'Host: x', 'Connection: close']);
+
+/** All that comes back, the answer to the last request too. */
+async function exchange(text: string): Promise<string> {
+  const socket = connect(gateway.port, '127.0.0.1');
+  socket.on('error', () => {});
+  let heard = '';
+  socket.on('data', chunk => {
+    heard += chunk.toString('latin1');
   });
+  const closed = new Promise(resolve => {
+    socket.once('close', resolve);
+  });
+  socket.write(Buffer.from(text + last, 'latin1'));
+  await closed;
+  // What was on its way to the upstream has come there by now.
+  await (await fetch(`${gateway.url}/last`)).text();
+  return heard;
 }

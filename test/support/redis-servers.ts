@@ -2,10 +2,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
+import { freePort } from './free-port.ts';
 import { findRedisBinary } from './redis-binary.ts';
 import { until } from './until.ts';
 
@@ -254,18 +254,3 @@ const impatient = {
   enableReadyCheck: false,
   protocol: 2,
 } as const;
-
-/** A port nobody listens on, which a cluster's bus can use too. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise(resolve => {
-    server.close(resolve);
-  });
-  if (typeof address !== 'object' || address === null) throw new Error('no free port');
-  return address.port;
-}
