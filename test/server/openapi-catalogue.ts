@@ -29,6 +29,7 @@ export async function writeCatalogue(directory: string, upstream: string): Promi
       doors: ['bearer', 'sc_apikey'],
       requireApiKey: true,
       routes: [
+        { methods: ['POST'], path: '/guarded', scope: 'orders:create' },
         { methods: ['GET'], path: '/guarded/:key', scope: 'orders:read' },
         // One template to OpenAPI; and below two routes that would have one name.
         { methods: ['PUT'], path: '/guarded/:other', scope: 'orders:update' },

@@ -7,6 +7,7 @@ export interface JsonObject {
 }
 
 export interface ReadOperation {
+  /** In capitals. */
   readonly method: string;
   /** The template. */
   readonly path: string;
@@ -75,7 +76,7 @@ export function readDocument(document: ReadDocument): Reading {
     operations,
     find: (method, path) =>
       operations
-        .filter(operation => operation.method === method.toLowerCase() && patternOf(operation).test(path))
+        .filter(operation => operation.method === method.toUpperCase() && patternOf(operation).test(path))
         .toSorted((one, other) => parameterCount(one) - parameterCount(other))[0],
     faultsIn,
     faultsOf(operation, { status, headers, body }) {
@@ -104,7 +105,7 @@ export function localise(schema: JsonObject): JsonObject {
 }
 
 /** A schema that is not said to be open takes nothing beside its members: what is not documented is found. */
-export function close(schema: JsonObject): JsonObject {
+function close(schema: JsonObject): JsonObject {
   const closed: Record<string, unknown> = { ...schema };
   for (const keyword of ['properties', 'patternProperties'] as const) {
     if (isObject(schema[keyword]))
@@ -139,7 +140,7 @@ function readOperation(
   });
   return {
     ...operation,
-    method,
+    method: method.toUpperCase(),
     path,
     parameters: operation.parameters ?? [],
     responses: Object.fromEntries(responses) as ReadOperation['responses'],

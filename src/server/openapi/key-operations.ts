@@ -15,7 +15,7 @@ export function describeKeyCalls(): Operation[] {
       summary,
       parameters: [keyId, ifMatch],
       answer: shown,
-      codes: ['not_found', 'conflict', 'precondition_failed'],
+      codes: ['not_found', 'precondition_failed', ...(name === 'revoke' ? [] : (['conflict'] as const))],
     });
   return [
     describeCall('post', '/admin/keys', 'keyturn:keys:create', {

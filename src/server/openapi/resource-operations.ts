@@ -26,7 +26,6 @@ export function describeResources({ controllers }: Pick<Catalogue, 'controllers'
 function describeRoute(controller: Controller, route: Route, method: RouteMethod): Operation {
   const sendsBody = method !== 'GET' && method !== 'DELETE';
   return {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the methods of routes are those of operations
     method: method.toLowerCase() as Method,
     path: templateOf(route.path),
     id: idOf(method, route.path),
