@@ -1,49 +1,48 @@
-/** The programs of docs/guards.md, run as they stand there, against the service as its first start leaves it. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
+/** The programs of docs/guards.md and docs/moving.md, run as they stand there, against the service as its first start leaves it. */
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildCli } from '../support/built-cli.ts';
-import { freePort } from '../support/free-port.ts';
+import { readPrograms, runProgram, withServer } from '../support/documented-programs.ts';
 import { startService, type TestService } from '../support/service.ts';
-import { until } from '../support/until.ts';
 
-const root = path.resolve(import.meta.dirname, '../..');
-const page = await readFile(path.join(root, 'docs/guards.md'), 'utf8');
+const programs = new Map([...(await readPrograms('guards.md')), ...(await readPrograms('moving.md'))]);
 
 let service: TestService;
-let serverKey: string;
+let env: Record<string, string>;
 let token: string;
 
 beforeAll(async () => {
   await buildCli();
   service = await startService();
-  serverKey = (await service.createKey({ feature: 'resource-server' })).apiKey;
+  const { apiKey } = await service.createKey({ feature: 'resource-server' });
+  env = { KEYTURN_URL: service.url, KEYTURN_API_KEY: apiKey, OLD_KEY_SHA256: digestOf('old') };
   token = await service.token(service.sampleKey);
 });
 afterAll(() => service.stop());
 
-describe('the program for', () => {
-  it.each(['Express', 'Koa', 'Hono'])('%s guards its route', async title => {
-    const port = await freePort();
-    const program = run(programFor(title), { PORT: String(port) });
-    try {
-      const url = `http://127.0.0.1:${port}/orders`;
-      await until('it answers', () =>
-        fetch(url).then(
-          () => true,
-          () => false,
-        ),
-      );
-      const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
+const programFor = (title: string) => {
+  const program = programs.get(title);
+  if (program === undefined) throw new Error(`there is no program for ${title}`);
+  return program;
+};
+
+describe('the program', () => {
+  it.each(['Express', 'Koa', 'Hono', 'From a plain API key', 'From Auth0'])('%s guards its route', title =>
+    withServer(programFor(title), env, async url => {
+      const answer = await fetch(`${url}/orders`, { headers: { authorization: `Bearer ${token}` } });
       expect(await answer.json()).toEqual({ for: clientId() });
-      const refusal = await fetch(url);
-      expect([refusal.status, await refusal.json()]).toMatchObject([401, { code: 'credential_missing' }]);
-    } finally {
-      await program.end();
-    }
-  });
+      expect((await fetch(`${url}/orders`)).status).toBe(401);
+    }),
+  );
+
+  it('From a plain API key takes the old one, too', () =>
+    withServer(programFor('From a plain API key'), env, async url => {
+      const statuses = ['old', 'older'].map(async key => {
+        const answer = await fetch(`${url}/orders`, { headers: { 'x-api-key': key } });
+        return answer.status;
+      });
+      expect(await Promise.all(statuses)).toEqual([200, 401]);
+    }));
 
   it.each([
     ['Next', 'GET(request)'],
@@ -51,20 +50,20 @@ describe('the program for', () => {
   ])('%s answers', async (title, call) => {
     // Standard input has no exports: what the runtime would call is called here.
     const code = programFor(title).replace('export default', 'const worker =').replace('export ', '');
-    const asking = `
+    const program = runProgram(
+      `${code}
       for (const headers of [{ authorization: 'Bearer ${token}' }, {}]) {
         const request = new Request('https://shop.example/orders', { headers });
         const response = await ${call};
         console.log(response.status, await response.text());
       }
-      process.exit();`;
-    const program = run(code + asking);
-    const [status] = await program.ended;
-    expect([status, program.output()]).toEqual([
-      0,
-      expect.stringMatching(/^200 .*\n401 .*credential_missing.*\n$/),
-    ]);
-    expect(program.output()).toContain(`{"for":"${clientId()}"}`);
+      process.exit();`,
+      env,
+    );
+    expect(await program.ended).toBe(0);
+    const [letIn = '', refused = ''] = program.output().split('\n');
+    expect(letIn).toBe(`200 {"for":"${clientId()}"}`);
+    expect(refused).toMatch(/^401 .*credential_missing/);
   });
 });
 
@@ -73,30 +72,6 @@ function clientId(): string {
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
-function programFor(title: string): string {
-  const section = page.split('\n## ').find(text => text.startsWith(`${title}\n`)) ?? '';
-  const code = /```js\n([\s\S]*?)```/.exec(section)?.[1];
-  if (code === undefined) throw new Error(`the page has no program for ${title}`);
-  return code;
-}
-
-/** Within the checkout the package knows itself by its name. */
-function run(code: string, env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ['--input-type=module'], {
-    cwd: root,
-    env: { PATH: process.env['PATH'], KEYTURN_URL: service.url, KEYTURN_API_KEY: serverKey, ...env },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
-  child.stdin.end(code);
-  const ended = once(child, 'exit');
-  return {
-    ended,
-    output: () => output,
-    async end() {
-      child.kill('SIGKILL');
-      await ended;
-    },
-  };
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
