@@ -28,9 +28,3 @@ export function splitPair(option: string, pair: string): [name: string, value: s
   if (at < 1) throw new CommandFailed(`${option} takes NAME=VALUE, not "${pair}".`, exitCodes.usage);
   return [pair.slice(0, at), pair.slice(at + 1)];
 }
-
-/** An update that says nothing would be answered as one that is done. */
-export function requireChange(body: object): void {
-  if (Object.keys(body).length === 0)
-    throw new CommandFailed('Say what is to change: --help lists the options.', exitCodes.usage);
-}

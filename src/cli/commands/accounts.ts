@@ -3,7 +3,8 @@ import { type Command, Option } from 'commander';
 import { ROLES } from '../../config/catalogue.ts';
 import { openAdminClient } from '../admin-client.ts';
 import { warnOfWildcards } from '../discouraged.ts';
-import { requireChange, withIfMatch, withJson, withSecret } from '../options.ts';
+import { changeHolder, deleteHolder } from '../holders.ts';
+import { withIfMatch, withJson, withSecret } from '../options.ts';
 import {
   handOver,
   type OutputOptions,
@@ -27,10 +28,12 @@ export function addAccountsCommands(program: Command, terminal: Terminal): void 
     .action((id: string, options) => showAccount(terminal, id, options));
   withAccountFields(withIfMatch(withJson(accounts.command('update').argument('<id>'))))
     .description('change an account; what takes rights away ends its tokens')
-    .action((id: string, options) => updateAccount(terminal, id, options));
+    .action((id: string, options) => changeHolder(terminal, accountPath(id), accountBody(options), options));
   withIfMatch(withJson(accounts.command('delete').argument('<id>')))
     .description('delete an account and its access key; the last owner stays')
-    .action((id: string, options) => deleteAccount(terminal, id, options));
+    .action((id: string, options) =>
+      deleteHolder(terminal, accountPath(id), { id, title: `Account "${id}"` }, options),
+    );
 }
 
 export function addAccessKeysCommands(program: Command, terminal: Terminal): void {
@@ -96,29 +99,6 @@ async function listAccounts(terminal: Terminal, options: OutputOptions): Promise
 async function showAccount(terminal: Terminal, id: string, options: OutputOptions): Promise<void> {
   const admin = await openAdminClient(terminal.env);
   printRecord(terminal, await admin.call('GET', accountPath(id)), options);
-}
-
-async function updateAccount(
-  terminal: Terminal,
-  id: string,
-  { ifMatch, ...options }: AccountOptions & { ifMatch?: string },
-): Promise<void> {
-  const body = accountBody(options);
-  requireChange(body);
-  const admin = await openAdminClient(terminal.env);
-  const account = await admin.call('PATCH', accountPath(id), { body, ifMatch });
-  warnOfWildcards(terminal, account);
-  printRecord(terminal, account, options);
-}
-
-async function deleteAccount(
-  terminal: Terminal,
-  id: string,
-  { ifMatch, ...output }: OutputOptions & { ifMatch?: string },
-): Promise<void> {
-  const admin = await openAdminClient(terminal.env);
-  await admin.call('DELETE', accountPath(id), { ifMatch });
-  report(terminal, output, `Account "${id}" is deleted.`, { id, deleted: true });
 }
 
 async function createAccessKey(terminal: Terminal, id: string, options: OutputOptions): Promise<void> {

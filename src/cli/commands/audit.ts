@@ -1,5 +1,6 @@
 /** `keyturn audit`: who did what, and whether the record of it is whole. */
 import type { Command } from 'commander';
+import type { AuditVerification } from '../../issuer/audit.ts';
 import { type AdminClient, type JsonObject, openAdminClient } from '../admin-client.ts';
 import { CommandFailed, exitCodes } from '../exit-codes.ts';
 import { readWholeNumber, withJson } from '../options.ts';
@@ -52,12 +53,6 @@ async function* atMost<T>(limit: number, items: AsyncIterable<T>): AsyncGenerato
     left -= 1;
     if (left === 0) return;
   }
-}
-
-export interface AuditVerification {
-  readonly entries: number;
-  readonly head: string;
-  readonly faults: readonly { readonly seq: number; readonly fault: string }[];
 }
 
 export async function requestVerification(admin: AdminClient): Promise<AuditVerification> {

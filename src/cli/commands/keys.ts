@@ -3,8 +3,9 @@ import { type Command, Option } from 'commander';
 import { type AdminClient, createSelfClient, type JsonObject, openAdminClient } from '../admin-client.ts';
 import { warnOfWildcards } from '../discouraged.ts';
 import { CommandFailed, exitCodes } from '../exit-codes.ts';
+import { changeHolder, deleteHolder, type IfMatchOption } from '../holders.ts';
 import { keyBody, type KeyFieldOptions, withKeyFields } from '../key-fields.ts';
-import { readWholeNumber, requireChange, withIfMatch, withJson, withSecret } from '../options.ts';
+import { readWholeNumber, withIfMatch, withJson, withSecret } from '../options.ts';
 import {
   handOver,
   type OutputOptions,
@@ -12,7 +13,6 @@ import {
   printJson,
   printList,
   printRecord,
-  report,
   say,
   type Secret,
   type Terminal,
@@ -38,7 +38,9 @@ export function addKeysCommands(program: Command, terminal: Terminal): void {
   addRotationCommands(keys, terminal);
   withIfMatch(withJson(keys.command('delete').argument('<id>')))
     .description('end a key and all its tokens, and forget it')
-    .action((id: string, options) => deleteKey(terminal, id, options));
+    .action((id: string, options) =>
+      deleteHolder(terminal, keyPath(id), { id, title: `Key ${id}` }, options),
+    );
 }
 
 const steps = [
@@ -150,14 +152,9 @@ async function callForKey(
 async function updateKey(
   terminal: Terminal,
   id: string,
-  { ifMatch, ...options }: KeyFieldOptions & { ifMatch?: string },
+  { ifMatch, ...options }: KeyFieldOptions & IfMatchOption,
 ): Promise<void> {
-  const body = await keyBody(options);
-  requireChange(body);
-  const admin = await openAdminClient(terminal.env);
-  const key = await admin.call('PATCH', keyPath(id), { body, ifMatch });
-  warnOfWildcards(terminal, key);
-  printRecord(terminal, key, options);
+  await changeHolder(terminal, keyPath(id), await keyBody(options), { ...options, ifMatch });
 }
 
 interface RotateOptions extends OutputOptions {
@@ -204,14 +201,4 @@ function describeOld(mode: RotateOptions['mode'], secrets: unknown): string {
     return 'The old one works until the new one is used, and for its grace from then on.';
   const retiring = (secrets as JsonObject[]).find(({ retiresAt }) => retiresAt !== null);
   return `The old one works until ${String(retiring?.['retiresAt'])}.`;
-}
-
-async function deleteKey(
-  terminal: Terminal,
-  id: string,
-  { ifMatch, ...output }: OutputOptions & { ifMatch?: string },
-): Promise<void> {
-  const admin = await openAdminClient(terminal.env);
-  await admin.call('DELETE', keyPath(id), { ifMatch });
-  report(terminal, output, `Key ${id} is deleted.`, { id, deleted: true });
 }
