@@ -124,14 +124,14 @@ describeOnEmbeddedStore('every answer', store => {
         400,
       );
     await expectStatus(call('GET', '/auth/verify/nginx?x=%zz'), 403);
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('to one with too many fields', async () => {
     const many = Object.fromEntries(Array.from({ length: 100 }, (_, place) => [`x-${place}`, '1']));
     for (const operation of whose(names(431)))
       await expectStatus(call(operation.method, pathOf(operation), { headers: many }), 431);
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('to nobody', async () => {
@@ -139,7 +139,7 @@ describeOnEmbeddedStore('every answer', store => {
       const forwarded = operation.path.startsWith('/auth/') ? askedAbout('/v2/connections') : {};
       await call(operation.method, pathOf(operation), { headers: forwarded });
     }
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('to a token that is none, and to Basic that is none', async () => {
@@ -157,7 +157,7 @@ describeOnEmbeddedStore('every answer', store => {
       if (path === '/keys/self/rotations')
         await expectStatus(call(method, path, { headers: { authorization: basic('kt_none') } }), 401);
     }
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('to a token that may do something else', async () => {
@@ -180,7 +180,7 @@ describeOnEmbeddedStore('every answer', store => {
         403,
       );
     }
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('to a body that is too large', async () => {
@@ -202,7 +202,7 @@ describeOnEmbeddedStore('every answer', store => {
         body: answer?.body ?? '',
       });
     }
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('to a body of another type', async () => {
@@ -218,7 +218,7 @@ describeOnEmbeddedStore('every answer', store => {
       call('POST', '/oauth/token', { headers: { 'content-type': 'text/plain' }, body: 'x' }),
       400,
     );
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('to somebody who guesses', async () => {
@@ -248,7 +248,7 @@ describeOnEmbeddedStore('every answer', store => {
       for (let count = 0; count < 3; count += 1) await call(method, target.replaceAll(/[{}]/g, ''), request);
       await expectStatus(call(method, target.replaceAll(/[{}]/g, ''), request), 429);
     }
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('while the store is away', async () => {
@@ -261,7 +261,7 @@ describeOnEmbeddedStore('every answer', store => {
       await expectStatus(call(operation.method, pathOf(operation), { at }), 503);
     await expectStatus(call('GET', '/livez', { at }), 200);
     await waiting.close(100);
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('of discovery, health and the document itself', async () => {
@@ -269,7 +269,7 @@ describeOnEmbeddedStore('every answer', store => {
       await expectStatus(call('GET', operation.path), 200);
     for (const operation of whose(names(304)))
       await expectStatus(call('GET', operation.path, { headers: { 'if-none-match': '*' } }), 304);
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('of the token endpoints', async () => {
@@ -311,7 +311,7 @@ describeOnEmbeddedStore('every answer', store => {
       await expectStatus(ask(form({ grant_type: 'password' })), 400);
       await expectStatus(ask(form({ ...grant, client_secret: disabled.apiKey })), 401);
     }
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('of revocation and introspection', async () => {
@@ -333,7 +333,7 @@ describeOnEmbeddedStore('every answer', store => {
     await expectStatus(call('POST', '/oauth/revoke', { body: { token: apiKey } }), 200);
     await expectStatus(call('POST', '/oauth/revoke', { body: form({}) }), 400);
     expect((await ask({ token })).body).toEqual({ active: false });
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('of the stream of revocations, event by event', async () => {
@@ -356,7 +356,7 @@ describeOnEmbeddedStore('every answer', store => {
       call('GET', '/oauth/revocations', { headers: { authorization: basic(strangeKey()) } }),
       401,
     );
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('of the life of a key', async () => {
@@ -405,7 +405,7 @@ describeOnEmbeddedStore('every answer', store => {
     await expectStatus(asOwner('DELETE', path, undefined, stale), 412);
     await expectStatus(asOwner('DELETE', path), 204);
     await expectStatus(asOwner('DELETE', path), 404);
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('of its rotations', async () => {
@@ -438,7 +438,7 @@ describeOnEmbeddedStore('every answer', store => {
       rotate({ mode: 'now' }, authorize(await service.token(String(body['accessKey'])))),
       201,
     );
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('of accounts', async () => {
@@ -470,7 +470,7 @@ describeOnEmbeddedStore('every answer', store => {
     for (const method of ['GET', 'PATCH', 'DELETE'])
       await expectStatus(asOwner(method, path, method === 'PATCH' ? {} : undefined), 404);
     for (const method of ['POST', 'DELETE']) await expectStatus(asOwner(method, `${path}/access-key`), 404);
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('of signing keys, and of what is only told', async () => {
@@ -492,7 +492,7 @@ describeOnEmbeddedStore('every answer', store => {
     for (const told of ['peppers', 'features', 'controllers', 'audit?limit=100', 'audit/verification'])
       await expectStatus(asOwner('GET', `/admin/${told}`), 200);
     await expectStatus(asOwner('GET', '/admin/audit?limit=0'), 400);
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('to a request that is repeated, and to one that is not the same', async () => {
@@ -517,7 +517,7 @@ describeOnEmbeddedStore('every answer', store => {
         const headers = { 'idempotency-key': randomUUID() };
         return [1, 2, 3].map(() => asOwner('POST', path, request, headers));
       });
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('of the resource routes', async () => {
@@ -565,7 +565,7 @@ describeOnEmbeddedStore('every answer', store => {
     await expectStatus(get('/range-list', { ...bearer, sc_apikey: all.id }), 200);
     await expectStatus(get('/range/list', { sc_apikey: all.id }), 200);
     await expectDocuments('/guarded', '/guarded', { ...bearer, sc_apikey: all.id });
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('of the doors of Sitecore and of Sitefinity', async () => {
@@ -595,7 +595,7 @@ describeOnEmbeddedStore('every answer', store => {
       call('GET', '/api/default/news', { headers: { 'x-sf-access-key': strangeKey() } }),
       401,
     );
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('of upstreams', async () => {
@@ -608,7 +608,7 @@ describeOnEmbeddedStore('every answer', store => {
       await expectStatus(call(method, `${path}gone`, { headers: bearer }), 502);
       await expectStatus(call(method, `${path}silent`, { headers: bearer }), 504);
     }
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('to proxies that ask', async () => {
@@ -626,7 +626,7 @@ describeOnEmbeddedStore('every answer', store => {
     const { url } = await store.start();
     for (const path of ['/auth/verify', '/auth/verify/nginx', '/auth/verify/envoy/v2/connections'])
       await expectStatus(call('GET', path, { at: url, headers }), 403);
-    expect(faults).toEqual([]);
+    expect(faults.splice(0)).toEqual([]);
   });
 
   test('was brought about, but for these', () => {
