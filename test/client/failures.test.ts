@@ -248,6 +248,17 @@ describe('a refused key', () => {
     expect(stage.calls).toHaveLength(2);
   });
 
+  it('ends a token that a server refuses while the refusal is fresh', async () => {
+    stage.answer = ({ at }) => (at === 0 ? token(900) : refusal(401, 'invalid_client'));
+    const { getToken } = stage.client();
+    const rejected = await getToken();
+    await stage.advance(720.5);
+    expect(await getToken()).toBe(rejected);
+    expect((await failureOf(getToken({ rejected }), 0)).error).toMatchObject({ code: 'invalid_client' });
+    expect((await failureOf(getToken(), 0)).error).toMatchObject({ code: 'invalid_client' });
+    expect(stage.calls).toHaveLength(2);
+  });
+
   it('is refused for one purpose, and not for the others', async () => {
     stage.answer = ({ form }) => (form['scope'] === 'too:much' ? refusal(400, 'invalid_scope') : token(60));
     const { getToken } = stage.client();

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTokenClient, type TokenClientOptions, TokenRefused } from '../../src/client/index.ts';
+import { until } from '../support/until.ts';
 import { apiKey, openStage, refusal, type Stage, token } from './stage.ts';
 
 type Body = NonNullable<RequestInit['body']>;
@@ -142,6 +143,18 @@ describe('a 401', () => {
     expect([response.status, await response.text()]).toEqual([401, 'no']);
     expect(server.heard).toHaveLength(1);
     expect(stage.calls).toHaveLength(1);
+  });
+
+  it('that nobody reads lets go of its connection', async () => {
+    let isOver = false;
+    const server = await serve((req, res) => {
+      if (req.headers.authorization === 'Bearer token-2') return void res.end('welcome');
+      res.once('close', () => (isOver = true));
+      // It has no end.
+      res.writeHead(401).write('no');
+    });
+    expect((await open().fetch(server.url)).status).toBe(200);
+    await until('the connection is closed', () => isOver);
   });
 
   it('to a new token too is the answer', async () => {
