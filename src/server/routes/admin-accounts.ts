@@ -5,7 +5,7 @@ import { type Audit, underAudit } from '../../issuer/audit.ts';
 import { etagOf, requireMatch, type Stored } from '../../issuer/records.ts';
 import { type AdminAction, type AdminCall, jsonAnswer, noContent } from '../admin-call.ts';
 import { compileQuerySchema, compileSchema } from '../validate.ts';
-import { accountQuerySchema } from './admin-queries.ts';
+import { accountQuerySchema, pageSize } from './admin-queries.ts';
 
 export interface AdminAccountsOptions {
   readonly accounts: Accounts;
@@ -39,7 +39,7 @@ export function createAdminAccounts({ accounts, audit }: AdminAccountsOptions) {
 
     list: (async ({ querystring }) => {
       const query = checkQuery(querystring);
-      const { items, next } = await accounts.list({ ...query, limit: Number(query.limit ?? 50) });
+      const { items, next } = await accounts.list({ ...query, limit: pageSize(query) });
       return jsonAnswer(200, { items: items.map(presentAccount), next: next ?? null });
     }) satisfies AdminAction,
 

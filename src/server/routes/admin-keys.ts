@@ -25,7 +25,7 @@ import { containsScope } from '../../protocol/scope.ts';
 import type { Clock } from '../../store/store.ts';
 import { type AdminAction, type AdminCall, jsonAnswer, noContent } from '../admin-call.ts';
 import { compileQuerySchema, compileSchema } from '../validate.ts';
-import { keyQuerySchema } from './admin-queries.ts';
+import { keyQuerySchema, pageSize } from './admin-queries.ts';
 
 export interface AdminKeysOptions {
   readonly apiKeys: ApiKeys;
@@ -71,7 +71,7 @@ export function createAdminKeys(options: AdminKeysOptions) {
       const query = checkQuery(querystring);
       if (query.owner !== undefined && !isAccountName(query.owner))
         return jsonAnswer(200, { items: [], next: null });
-      const { items, next } = await apiKeys.list({ ...query, limit: Number(query.limit ?? 50) });
+      const { items, next } = await apiKeys.list({ ...query, limit: pageSize(query) });
       const uses = await options.usage.read(items.map(key => key.id));
       return jsonAnswer(200, {
         items: items.map((key, place) => presentKey(key, clock(), uses[place])),

@@ -46,3 +46,8 @@ export const auditQuerySchema = Type.Object(
   },
   { additionalProperties: false },
 );
+
+/** Items on the page that is asked for. */
+export function pageSize({ limit = '50' }: { readonly limit?: string }): number {
+  return Number(limit);
+}

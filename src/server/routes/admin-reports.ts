@@ -5,7 +5,7 @@ import { presentEntry } from '../../issuer/audit-view.ts';
 import type { PepperReport } from '../../issuer/pepper-report.ts';
 import { type AdminAction, jsonAnswer } from '../admin-call.ts';
 import { compileQuerySchema } from '../validate.ts';
-import { auditQuerySchema } from './admin-queries.ts';
+import { auditQuerySchema, pageSize } from './admin-queries.ts';
 
 export interface AdminReportsOptions {
   readonly audit: Audit;
@@ -18,9 +18,10 @@ const checkAuditQuery = compileQuerySchema(auditQuerySchema);
 export function createAdminReports({ audit, catalogue, pepperReport }: AdminReportsOptions) {
   return {
     audit: (async ({ querystring }) => {
-      const { cursor, limit, ...filters } = checkAuditQuery(querystring);
+      const query = checkAuditQuery(querystring);
+      const { cursor, ...filters } = query;
       const from = cursor === undefined ? {} : { cursor: Number(cursor) };
-      const { items, next } = await audit.list({ ...filters, ...from, limit: Number(limit ?? 50) });
+      const { items, next } = await audit.list({ ...filters, ...from, limit: pageSize(query) });
       return jsonAnswer(200, {
         items: items.map(presentEntry),
         next: next === undefined ? null : String(next),
