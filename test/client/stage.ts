@@ -69,7 +69,7 @@ export async function openStage(): Promise<Stage> {
   const settle = async () => {
     for (let quiet = 0; quiet < 4; quiet += 1) {
       await nextTurn();
-      if (open.sent > open.hanging) quiet = -1;
+      if (open.sent !== open.hanging) quiet = -1;
     }
   };
   server.listen(0, '127.0.0.1');
