@@ -1,6 +1,6 @@
 /** An operation as a line for the shell: what stands in it for a secret is a variable. */
-import type { DocumentedOperation } from './document.ts';
 import type { Parameter } from './operation.ts';
+import type { DocumentedOperation } from './shared-responses.ts';
 
 export function describeRequest(
   method: string,

@@ -1,13 +1,13 @@
 /** The whole document: OpenAPI 3.1 of the service as it is configured. */
 import type { Catalogue } from '../../config/catalogue.ts';
 import { describeAdmin } from './admin-operations.ts';
-import { type DescribedResponse, headers } from './answers.ts';
+import { headers } from './answers.ts';
 import { describeDiscovery } from './discovery-operations.ts';
 import { describeOAuth } from './oauth-operations.ts';
-import { type DescribedOperation, describeOperation, type Operation, securitySchemes } from './operation.ts';
+import { describeOperation, type Operation, securitySchemes } from './operation.ts';
 import { describeResources } from './resource-operations.ts';
 import { schemas } from './schemas.ts';
-import { type Shared, shareResponses } from './shared-responses.ts';
+import { type DocumentedOperation, shareResponses } from './shared-responses.ts';
 import { describeForwardAuth } from './verify-operations.ts';
 
 export interface DocumentFacts {
@@ -18,31 +18,28 @@ export interface DocumentFacts {
 }
 
 export function createOpenApiDocument({ issuer, catalogue, version }: DocumentFacts) {
-  const operations = nameApart([
-    ...describeOAuth(),
-    ...describeAdmin(),
-    ...describeForwardAuth(),
-    ...describeDiscovery(issuer),
-    ...describeResources(catalogue),
-  ]);
-  const { references, responses } = shareResponses(operations.map(describeOperation));
+  const operations = shareTemplates(
+    nameApart([
+      ...describeOAuth(),
+      ...describeAdmin(),
+      ...describeForwardAuth(),
+      ...describeDiscovery(issuer),
+      ...describeResources(catalogue),
+    ]),
+  );
+  const { documented, responses } = shareResponses(operations.map(describeOperation));
   return {
     openapi: '3.1.0',
     jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',
     info: { title: 'Keyturn', version, description },
     servers: [{ url: issuer }],
     tags: [...new Set(operations.map(({ tag }) => tag))].map(name => ({ name })),
-    paths: collectPaths(operations, references),
+    paths: collectPaths(operations, documented),
     components: { schemas, responses, headers, securitySchemes },
   };
 }
 
 export type OpenApiDocument = ReturnType<typeof createOpenApiDocument>;
-export type DocumentedOperation = Omit<DescribedOperation, 'responses'> & {
-  readonly responses: Record<string, DescribedResponse | { readonly $ref: string }>;
-};
-/** Operations by method. */
-type PathItem = Record<string, DocumentedOperation>;
 
 const description = [
   'An API key becomes a short-lived access token, which opens the routes of its feature.',
@@ -61,23 +58,14 @@ function nameApart(operations: readonly Operation[]): Operation[] {
 }
 
 /** Templates that differ in the names of their parameters alone are one path: the first one's names are taken. */
-function collectPaths(
-  operations: readonly Operation[],
-  references: Shared['references'],
-): Record<string, PathItem> {
-  const paths: Record<string, PathItem> = {};
+function shareTemplates(operations: readonly Operation[]): Operation[] {
   const templates = new Map<string, string>();
-  for (const operation of operations) {
+  return operations.map(operation => {
     const shape = operation.path.replaceAll(/\{[^}]+\}/g, '{}');
     const path = templates.get(shape) ?? operation.path;
     templates.set(shape, path);
-    const { responses, ...rest } = describeOperation(renameParameters(operation, path));
-    const shared: DocumentedOperation['responses'] = {};
-    for (const [status, response] of Object.entries(responses))
-      shared[status] = references.get(JSON.stringify(response)) ?? response;
-    paths[path] = { ...paths[path], [operation.method]: { ...rest, responses: shared } };
-  }
-  return paths;
+    return path === operation.path ? operation : renameParameters(operation, path);
+  });
 }
 
 function renameParameters(operation: Operation, path: string): Operation {
@@ -85,5 +73,18 @@ function renameParameters(operation: Operation, path: string): Operation {
   const parameters = operation.parameters?.map(parameter =>
     parameter.in === 'path' ? { ...parameter, name: names.shift() ?? parameter.name } : parameter,
   );
-  return { ...operation, ...(parameters !== undefined && { parameters }) };
+  return { ...operation, path, ...(parameters !== undefined && { parameters }) };
+}
+
+/** By path, and there by method. */
+function collectPaths(
+  operations: readonly Operation[],
+  documented: readonly DocumentedOperation[],
+): Record<string, Record<string, DocumentedOperation>> {
+  const paths: Record<string, Record<string, DocumentedOperation>> = {};
+  for (const [place, operation] of documented.entries()) {
+    const { path = '', method = '' } = operations[place] ?? {};
+    paths[path] = { ...paths[path], [method]: operation };
+  }
+  return paths;
 }

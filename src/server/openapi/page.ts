@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto';
 import { describeRequest } from './curl.ts';
 import type { DescribedResponse } from './answers.ts';
-import type { DocumentedOperation, OpenApiDocument } from './document.ts';
+import type { OpenApiDocument } from './document.ts';
 import { html, Html, prose } from './html.ts';
 import type { Parameter } from './operation.ts';
 import { styleSheet } from './page-style.ts';
+import type { DocumentedOperation } from './shared-responses.ts';
 import { describeMembers, describeType, type JsonSchema } from './schema-text.ts';
 
 export interface DocsPage {
@@ -33,6 +34,8 @@ export function createDocsPage(document: OpenApiDocument): DocsPage {
 
 function write(document: OpenApiDocument, operations: readonly PlacedOperation[]): Html {
   const { info, servers, tags, components } = document;
+  const issuer = servers[0]?.url ?? '';
+  const shared = writeSharedAnswers(document);
   const ofTag = (name: string) => operations.filter(({ operation }) => operation.tags.includes(name));
   return html`<!doctype html>
     <html lang="en">
@@ -46,10 +49,7 @@ function write(document: OpenApiDocument, operations: readonly PlacedOperation[]
         <header>
           <h1>${info.title} ${info.version}</h1>
           ${prose(info.description)}
-          <p>
-            At <code>${servers.map(({ url }) => url)}</code>. The same for programs:
-            <a href="openapi.json">openapi.json</a>.
-          </p>
+          <p>At <code>${issuer}</code>. The same for programs: <a href="openapi.json">openapi.json</a>.</p>
         </header>
         <nav aria-label="Contents">
           <h2>Contents</h2>
@@ -57,7 +57,7 @@ function write(document: OpenApiDocument, operations: readonly PlacedOperation[]
           <p><a href="#security">How callers show who they are</a> · <a href="#schemas">Schemas</a></p>
         </nav>
         <main>
-          ${tags.map(({ name }) => writeTag(name, ofTag(name), document))}
+          ${tags.map(({ name }) => writeTag(name, ofTag(name), issuer, shared))}
           ${writeSecurity(components.securitySchemes)}
           ${writeSchemas(Object.entries<object>(components.schemas))}
         </main>
@@ -81,14 +81,19 @@ function writeContents(name: string, operations: readonly PlacedOperation[]): Ht
     </ul>`;
 }
 
-function writeTag(name: string, operations: readonly PlacedOperation[], document: OpenApiDocument): Html {
+function writeTag(
+  name: string,
+  operations: readonly PlacedOperation[],
+  issuer: string,
+  shared: SharedAnswers,
+): Html {
   return html`<section>
     <h2>${name}</h2>
-    ${operations.map(placed => writeOperation(placed, document))}
+    ${operations.map(placed => writeOperation(placed, issuer, shared))}
   </section>`;
 }
 
-function writeOperation(placed: PlacedOperation, document: OpenApiDocument): Html {
+function writeOperation(placed: PlacedOperation, issuer: string, shared: SharedAnswers): Html {
   const { method, path, operation } = placed;
   const { operationId, summary, description, parameters = [], requestBody } = operation;
   return html`<article id="${operationId}">
@@ -96,9 +101,9 @@ function writeOperation(placed: PlacedOperation, document: OpenApiDocument): Htm
     <p><strong>${summary}</strong></p>
     ${description === undefined ? '' : prose(description)} ${writeRequirements(operation.security)}
     ${parameters.length === 0 ? '' : writeParameters(parameters)}
-    ${requestBody === undefined ? '' : writeBody(requestBody)} ${writeAnswers(operation.responses, document)}
+    ${requestBody === undefined ? '' : writeBody(requestBody)} ${writeAnswers(operation.responses, shared)}
     <h4>Example</h4>
-    <pre><code>${describeRequest(method, path, operation, document.servers[0]?.url ?? '')}</code></pre>
+    <pre><code>${describeRequest(method, path, operation, issuer)}</code></pre>
   </article>`;
 }
 
@@ -135,28 +140,32 @@ function writeBody({ content }: NonNullable<DocumentedOperation['requestBody']>)
   return table('Body', ['Content type', 'Schema'], rows);
 }
 
-function writeAnswers(responses: DocumentedOperation['responses'], document: OpenApiDocument): Html {
+/** The cells of an answer's row, by reference where operations share it. */
+type SharedAnswers = ReadonlyMap<string, Html>;
+
+function writeSharedAnswers({ components }: OpenApiDocument): SharedAnswers {
+  const answers = Object.entries(components.responses);
+  return new Map(answers.map(([name, answer]) => [`#/components/responses/${name}`, writeAnswer(answer)]));
+}
+
+function writeAnswers(responses: DocumentedOperation['responses'], shared: SharedAnswers): Html {
   const rows = Object.entries(responses).map(([status, response]) => {
-    const { description, headers = {}, content = {} } = resolve(response, document);
-    const bodies = Object.entries(content).map(
-      ([type, { schema }]) => html`<p><code>${type}</code>: ${describeType(schema)}</p>`,
-    );
-    const carried = Object.keys(headers).map(name => html`<p><code>${name}</code></p>`);
+    const cells = '$ref' in response ? (shared.get(response.$ref) ?? '') : writeAnswer(response);
     return html`<tr>
       <th scope="row">${status}</th>
-      <td>${prose(description)}</td>
-      <td>${carried}${bodies}</td>
+      ${cells}
     </tr>`;
   });
   return table('Answers', ['Status', 'Meaning', 'Fields and body'], rows);
 }
 
-function resolve(
-  response: DescribedResponse | { readonly $ref: string },
-  { components }: OpenApiDocument,
-): DescribedResponse {
-  if (!('$ref' in response)) return response;
-  return components.responses[response.$ref.split('/').at(-1) ?? ''] ?? { description: '' };
+function writeAnswer({ description, headers = {}, content = {} }: DescribedResponse): Html {
+  const carried = Object.keys(headers).map(name => html`<p><code>${name}</code></p>`);
+  const bodies = Object.entries(content).map(
+    ([type, { schema }]) => html`<p><code>${type}</code>: ${describeType(schema)}</p>`,
+  );
+  return html`<td>${prose(description)}</td>
+    <td>${carried}${bodies}</td>`;
 }
 
 function writeSecurity(schemes: OpenApiDocument['components']['securitySchemes']): Html {
