@@ -105,7 +105,7 @@ type Way =
 function chooseDoor(credentials: Credentials, { doors, requireApiKey }: DoorDemand, issuer: string): Way {
   const { authorization, accessKey, apiKeys, tokenInQuery } = credentials;
   const others = countOtherCredentials(credentials);
-  if (!requireApiKey && doors.every(door => door === 'bearer')) return { door: 'bearer', others };
+  if (!requireApiKey && doors.length === 1 && doors[0] === 'bearer') return { door: 'bearer', others };
   const bearer = parseBearer(authorization);
   const ours = bearer.kind === 'bearer' && claimedIssuer(bearer.token) === issuer ? bearer.token : undefined;
   const visitor = ours === undefined && authorization !== undefined ? { visitor: authorization } : {};
@@ -127,9 +127,10 @@ function chooseDoor(credentials: Credentials, { doors, requireApiKey }: DoorDema
       return refuse('several_credentials', 'x-sf-access-key');
     return { door: 'x-sf-access-key', key: accessKey, ...visitor };
   }
-  if (bearer.kind === 'none' && others === 0) {
+  const isAnonymous = bearer.kind === 'none' && others === 0;
+  if (isAnonymous || !doors.includes('bearer')) {
     if (opensApiKey) return refuse('api_key_missing', 'sc_apikey');
-    if (opensAccessKey) return refuse('credential_missing', 'x-sf-access-key');
+    return refuse('credential_missing', opensAccessKey ? 'x-sf-access-key' : 'bearer');
   }
   return { door: 'bearer', others };
 }

@@ -11,6 +11,8 @@ const layout = '/sitecore/api/layout/render/jss';
 const graphql = '/sitecore/api/graph/edge';
 const news = '/api/default/newsitems';
 const marked = '/marked';
+const keysAlone = '/keys-alone';
+const accessKeysAlone = '/access-keys-alone';
 
 /** As the default catalogue declares them; the last stands for `[RequiredApiKey]` on a route of one's own. */
 export const routes: GuardedRoute[] = [
@@ -49,6 +51,14 @@ export const routes: GuardedRoute[] = [
       requireApiKey: true,
     },
   },
+  {
+    path: keysAlone,
+    demand: { controller: layoutController, scope: 'services:read', doors: ['sc_apikey'] },
+  },
+  {
+    path: accessKeysAlone,
+    demand: { controller: 'Sitefinity.Default', scope: 'content:read', doors: ['x-sf-access-key'] },
+  },
 ];
 
 /** Everything that the cases need, made before them. */
@@ -66,6 +76,8 @@ export interface Props {
   readonly tokenOnly: string;
   readonly layoutOnly: string;
   readonly accessKey: string;
+  /** Of the same account. */
+  readonly editorToken: string;
   readonly poorAccessKey: string;
 }
 
@@ -271,4 +283,25 @@ export const elsewhere: Outcome[] = [
     p => ({ path: marked, headers: { ...bearer(p.siteToken), sc_apikey: p.site } }),
   ],
   ['[RequiredApiKey]: nothing', '400 api_key_missing', () => ({ path: marked })],
+  [
+    'no door for tokens: a token alone',
+    '400 api_key_missing',
+    p => ({ path: keysAlone, headers: bearer(p.siteToken) }),
+  ],
+  [
+    'no door for tokens: a token beside a key',
+    '400 several_credentials',
+    p => ({ path: keysAlone, headers: { ...bearer(p.siteToken), sc_apikey: p.site } }),
+  ],
+  ['no door for tokens: a key', '200', p => ({ path: keysAlone, headers: { sc_apikey: p.site } })],
+  [
+    'a door for access keys alone: a token',
+    'Sitefinity 401 Unauthorized',
+    p => ({ path: accessKeysAlone, headers: bearer(p.editorToken) }),
+  ],
+  [
+    'a door for access keys alone: an access key',
+    '200',
+    p => ({ path: accessKeysAlone, headers: { 'x-sf-access-key': p.accessKey } }),
+  ],
 ];

@@ -37,6 +37,7 @@ export async function makeProps(service: TestService, { privateKey }: StolenKey)
   const site = await siteKey({ impersonationUser: 'extranet\\Ané' });
   const disabled = await siteKey();
   await service.admin('POST', `/admin/keys/${disabled.key.id}/disable`);
+  const accessKey = await accessKeyOf(service, 'editor', ['content:manage']);
   return {
     token,
     narrow: await narrowed(service, apiKey),
@@ -57,7 +58,8 @@ export async function makeProps(service: TestService, { privateKey }: StolenKey)
     disabled: disabled.key.id,
     tokenOnly: key.id,
     layoutOnly: (await siteKey({ allowedControllers: [layoutController, graphqlController] })).key.id,
-    accessKey: await accessKeyOf(service, 'editor', ['content:manage']),
+    accessKey,
+    editorToken: await service.token(accessKey),
     poorAccessKey: await accessKeyOf(service, 'guest', []),
   };
 }
