@@ -1,18 +1,28 @@
-/** `/openapi.json`, and `/docs`, which shows it: both made once, at the start. */
+/** `/openapi.json`, and `/docs`, which shows it: each made once, when somebody first asks for it. */
 import type Router from '@koa/router';
-import type { AppState } from '../context.ts';
+import type { AppMiddleware, AppState } from '../context.ts';
 import { createOpenApiDocument, type DocumentFacts } from '../openapi/document.ts';
 import { createDocsPage } from '../openapi/page.ts';
 import { publishDocument, publishText } from '../publish.ts';
 import { readVersion } from '../version.ts';
 
 export function addApiDocsRoutes(router: Router<AppState>, facts: Omit<DocumentFacts, 'version'>): void {
-  const document = createOpenApiDocument({ ...facts, version: readVersion() });
-  const { html, contentSecurityPolicy } = createDocsPage(document);
-  router.get('/openapi.json', publishDocument(document));
-  const page = publishText(html, 'text/html');
-  router.get('/docs', (ctx, next) => {
+  const describe = once(() => createOpenApiDocument({ ...facts, version: readVersion() }));
+  const document = once(() => publishDocument(describe()));
+  const page = once(() => publishPage(createDocsPage(describe())));
+  router.get('/openapi.json', (ctx, next) => document()(ctx, next));
+  router.get('/docs', (ctx, next) => page()(ctx, next));
+}
+
+function publishPage({ html, contentSecurityPolicy }: ReturnType<typeof createDocsPage>): AppMiddleware {
+  const publish = publishText(html, 'text/html');
+  return (ctx, next) => {
     ctx.set('Content-Security-Policy', contentSecurityPolicy);
-    return page(ctx, next);
-  });
+    return publish(ctx, next);
+  };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
