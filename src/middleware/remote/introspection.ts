@@ -29,10 +29,9 @@ export function createIntrospection({ service, turnstile }: IntrospectionOptions
     const question = `${type} ${token}`;
     const known = underWay.get(question);
     if (known !== undefined) return known;
-    const ask = () => service.post('/oauth/introspect', { token, token_type_hint: type });
-    const answer = turnstile(ask)
-      .then(readActive)
-      .finally(() => underWay.delete(question));
+    const form = { token, token_type_hint: type };
+    const ask = async () => readActive(await service.post('/oauth/introspect', form));
+    const answer = turnstile(ask).finally(() => underWay.delete(question));
     underWay.set(question, answer);
     return answer;
   };

@@ -51,7 +51,11 @@ export function openNews(options: NewsOptions): News {
   };
   if (listen) void followRevocations({ ...options, onFresh, onFailure }, stop.signal);
   else revocationsHeard.give();
-  void loadKeys(signingKeys, line, stop.signal).then(keysHeard.give);
+  const onKeys = () => {
+    line.back('signing keys');
+    keysHeard.give();
+  };
+  void loadKeys(signingKeys, onKeys, error => line.lost('signing keys', error), stop.signal);
   const heard = Promise.all([keysHeard.given, revocationsHeard.given]).then(() => 'heard' as const);
   const firstHeard = Promise.race([heard, pause(patience, stop.signal)]).then(() => undefined);
   return {
@@ -74,15 +78,16 @@ export function openNews(options: NewsOptions): News {
 
 async function loadKeys(
   signingKeys: Pick<RemoteSigningKeys, 'refresh'>,
-  line: Line,
+  onLoaded: () => void,
+  onFailure: (error: unknown) => void,
   stop: AbortSignal,
 ): Promise<void> {
   while (!stop.aborted) {
     try {
       await signingKeys.refresh();
-      return line.back('signing keys');
+      return onLoaded();
     } catch (error) {
-      if (!stop.aborted) line.lost('signing keys', error);
+      if (!stop.aborted) onFailure(error);
       await pause(patience, stop);
     }
   }

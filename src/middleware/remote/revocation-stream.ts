@@ -174,7 +174,8 @@ function count(value: unknown): number {
 }
 
 function membersOf(value: unknown): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>;
   throw new TypeError('not an object');
 }
 
