@@ -3,7 +3,7 @@
  * character; with that one token would have many texts, and a text could not be an identity for a cache.
  */
 import { decodeBase64, encodeBase64url } from '../protocol/base64url.ts';
-import { parseStrictJson } from '../protocol/json.ts';
+import { parseStrictObject } from '../protocol/json.ts';
 
 /** Longer texts are refused unread; tokens of ours stay far below. */
 export const longestToken = 8192;
@@ -27,9 +27,7 @@ export function canonicalizeToken(text: string): string {
  * @throws {SyntaxError} where the part is not a JSON object in UTF-8
  */
 export function readTokenPart(part: string): Readonly<Record<string, unknown>> {
-  const value = parseStrictJson(readUtf8(decodeBase64(part)));
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw new SyntaxError('not an object');
+  return parseStrictObject(readUtf8(decodeBase64(part)));
 }
 
 function readUtf8(bytes: Uint8Array): string {

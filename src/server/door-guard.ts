@@ -2,10 +2,9 @@
 import type { Caller, DoorDecision } from '../access/doors.ts';
 import type { Demand } from '../access/decide.ts';
 import type { GenuineToken } from '../access/verify-token.ts';
-import type { Throttle } from '../issuer/throttle.ts';
+import { slowDown, type Throttle } from '../issuer/throttle.ts';
 import { type JudgeOptions, judgeRequest, type ResourceDemand } from '../middleware/judge.ts';
 import { readCredentials } from '../protocol/credentials.ts';
-import { Problem } from '../protocol/errors.ts';
 import type { AppContext, AppMiddleware, AppState } from './context.ts';
 
 export interface DoorGuardMiddlewareOptions extends JudgeOptions {
@@ -61,14 +60,7 @@ export function grantedToken(state: AppState): GenuineToken {
   return token;
 }
 
+/** A key that is valid is always served: only wrong ones are counted, and answered so. */
 function isGuess(decision: DoorDecision): boolean {
   return !decision.allowed && (decision.code === 'api_key_unknown' || decision.code === 'access_key_invalid');
-}
-
-/** A key that is valid is always served: only wrong ones are counted, and answered so. @throws {Problem} */
-function slowDown(throttle: Throttle, address: string): void {
-  const seconds = throttle.wait(address);
-  throttle.fail(address);
-  if (seconds > 0)
-    throw new Problem('too_many_requests', undefined, { headers: { 'Retry-After': String(seconds) } });
 }
