@@ -1,5 +1,6 @@
 /** What a command says, and where: secrets and results to stdout (or a file made 0600), talk to stderr. */
 import { type FileHandle, open, rm } from 'node:fs/promises';
+import { hasCode } from '../protocol/system-error.ts';
 import { CommandFailed } from './exit-codes.ts';
 
 export interface Terminal {
@@ -128,7 +129,7 @@ async function openNewFile(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'wx', 0o600);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (!hasCode(error, 'EEXIST')) throw error;
     throw new CommandFailed(`${path} is there already: name a new file, for nothing is overwritten.`);
   }
 }

@@ -4,7 +4,7 @@ import { openStore } from '../store/open-store.ts';
 import type { Clock, Store } from '../store/store.ts';
 import { readDeployment, WrongSecrets } from './deployment.ts';
 import { prepareDeployment } from './initialise.ts';
-import { markInService, openDataDirectory, openLocalSecrets, wasInService } from './local-secrets.ts';
+import { markInService, openLocalSecrets, wasInService } from './local-secrets.ts';
 import { createRecords, type Records } from './records.ts';
 import { createVault, type Vault } from './vault.ts';
 
@@ -29,7 +29,6 @@ export async function openDeployment(
   onWarning: (warning: string) => void,
 ): Promise<Foundation> {
   const { redisUrl, dataDir } = settings;
-  if (redisUrl === undefined) await openDataDirectory(dataDir);
   const store = await openStore({ ...(redisUrl !== undefined && { redisUrl }), dataDir, clock, onWarning });
   try {
     const open = redisUrl === undefined ? openEmbedded : openShared;

@@ -1,7 +1,8 @@
 /** The secrets of an embedded deployment: made once, kept beside its store, readable by nobody else. */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasCode } from '../protocol/system-error.ts';
 import { WrongSecrets } from './deployment.ts';
 
 export interface LocalSecrets {
@@ -66,13 +67,7 @@ async function readIfThere(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   }
-}
-
-/** The data directory, closed to others. */
-export async function openDataDirectory(directory: string): Promise<void> {
-  const made = await mkdir(directory, { recursive: true, mode: 0o700 });
-  if (made !== undefined) await chmod(directory, 0o700);
 }

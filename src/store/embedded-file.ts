@@ -3,9 +3,11 @@
  * takes an empty file for a new one and dies of a truncated one.
  */
 import { randomUUID } from 'node:crypto';
-import { chmod, link, mkdir, open, rm } from 'node:fs/promises';
+import { chmod, link, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { open as openLmdb, type Database, type RootDatabase } from 'lmdb';
+import { hasCode } from '../protocol/system-error.ts';
+import { openDataDirectory } from './data-directory.ts';
 import { StoreUnavailable } from './store.ts';
 
 export interface EmbeddedFile {
@@ -25,7 +27,7 @@ export type Table = Database<string, Buffer>;
 export async function openEmbeddedFile(directory: string): Promise<EmbeddedFile> {
   const file = path.join(directory, 'keyturn.lmdb');
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await openDataDirectory(directory);
     if (!(await exists(file))) await makeFile(directory, file);
     await checkShape(file);
     const opened = openTables(file, false);
@@ -46,10 +48,6 @@ async function exists(file: string): Promise<boolean> {
     if (hasCode(error, 'ENOENT')) return false;
     throw error;
   }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 /**
