@@ -14,6 +14,7 @@ import { openNews } from './remote/news.ts';
 import { createRemoteGuard } from './remote/remote-guard.ts';
 import { createServiceCalls } from './remote/service-calls.ts';
 import { createRemoteSigningKeys } from './remote/signing-keys.ts';
+import { createSleeplessClock, type TwoClocks } from './remote/sleepless-clock.ts';
 import { createTurnstile } from './remote/turnstile.ts';
 
 export interface ResourceServer extends JudgeOptions {
@@ -28,23 +29,17 @@ export interface ResourceServer extends JudgeOptions {
   close(): void;
 }
 
-/** Where time comes from: for tests, which move it. */
-export interface GuardSurroundings {
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
-  /** Milliseconds of a clock that no one sets. */
-  readonly monotonic: () => number;
-}
-
+/** @param surroundings for tests, which move the clocks @throws {TypeError} where an option is wrong */
 export function openResourceServer(
   options: GuardOptions,
-  surroundings: GuardSurroundings = systemSurroundings,
+  surroundings: TwoClocks = systemClocks,
 ): ResourceServer {
   checkOptions(options);
   const { issuer, audience, apiKey, stale = 'refuse', maxStaleness = 10, listen = true } = options;
   const url = (options.url ?? issuer).replace(/\/$/, '');
   const { fetch = globalThis.fetch.bind(globalThis), timeout = 2000 } = options;
-  const { now, monotonic } = surroundings;
+  const { now } = surroundings;
+  const monotonic = createSleeplessClock(surroundings);
   const service = createServiceCalls({ url, apiKey, fetch, timeout });
   const revocations = new Revocations(monotonic, maxStaleness);
   const signingKeys = createRemoteSigningKeys({ service, monotonic });
@@ -102,7 +97,7 @@ export function openResourceServer(
   };
 }
 
-const systemSurroundings: GuardSurroundings = {
+const systemClocks: TwoClocks = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
 };

@@ -16,11 +16,17 @@ export interface Guarded extends Pick<ResourceServer, 'ready' | 'close'> {
 /** Both clocks of a guard: they go on by themselves, and further when told to. */
 export class TestTime {
   #ahead = 0;
-  readonly now = (): number => Date.now() + this.#ahead;
+  #slept = 0;
+  readonly now = (): number => Date.now() + this.#ahead + this.#slept;
   readonly monotonic = (): number => performance.now() + this.#ahead;
 
   advance(seconds: number): void {
     this.#ahead += seconds * 1000;
+  }
+
+  /** As while the machine sleeps: the clock that no one sets stands still. */
+  sleep(seconds: number): void {
+    this.#slept += seconds * 1000;
   }
 }
 
