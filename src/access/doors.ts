@@ -10,7 +10,7 @@ import { commonOrigins } from '../protocol/origin.ts';
 import { type Allowance, type Decision, type Demand, decideAccess, type Evidence } from './decide.ts';
 import type { Guard } from './guard.ts';
 import type { Revocations, RevocationView } from './revocations.ts';
-import { claimedIssuer, mentionsIssuer } from './token-issuer.ts';
+import { claimedIssuer, holdsOurs } from './token-issuer.ts';
 import type { GenuineToken } from './verify-token.ts';
 
 /** Who is calling, whichever door it came through. */
@@ -104,13 +104,14 @@ type Way =
 /** Which credential counts. Pure. */
 function chooseDoor(credentials: Credentials, { doors, requireApiKey }: DoorDemand, issuer: string): Way {
   const { authorization, accessKey, apiKeys, tokenInQuery } = credentials;
+  if (credentials.isDoubled) return refuse('several_credentials', 'bearer');
   const others = countOtherCredentials(credentials);
   if (!requireApiKey && doors.length === 1 && doors[0] === 'bearer') return { door: 'bearer', others };
   const bearer = parseBearer(authorization);
   const ours = bearer.kind === 'bearer' && claimedIssuer(bearer.token) === issuer ? bearer.token : undefined;
   const visitor = ours === undefined && authorization !== undefined ? { visitor: authorization } : {};
-  // A token of ours in another guise is no visitor's, and must not get past us as one.
-  if (ours === undefined && authorization !== undefined && mentionsIssuer(authorization, issuer))
+  // A token of ours in another guise, or a key, is no visitor's, and must not get past us as one.
+  if (ours === undefined && authorization !== undefined && holdsOurs(authorization, issuer))
     return refuse('token_invalid', 'bearer');
   const [opensApiKey, opensAccessKey] = [doors.includes('sc_apikey'), doors.includes('x-sf-access-key')];
 
@@ -127,7 +128,8 @@ function chooseDoor(credentials: Credentials, { doors, requireApiKey }: DoorDema
       return refuse('several_credentials', 'x-sf-access-key');
     return { door: 'x-sf-access-key', key: accessKey, ...visitor };
   }
-  const isAnonymous = bearer.kind === 'none' && others === 0;
+  // A visitor's token is another issuer's business, also where the key beside it is missing.
+  const isAnonymous = ours === undefined && others === 0;
   if (isAnonymous || !doors.includes('bearer')) {
     if (opensApiKey) return refuse('api_key_missing', 'sc_apikey');
     return refuse('credential_missing', opensAccessKey ? 'x-sf-access-key' : 'bearer');

@@ -1,9 +1,25 @@
-/** Whose token is this, by its own word? Believed only to tell a visitor's token from one that claims to be ours. */
+/** Whose credential is this, by its own word? Believed only to tell a visitor's from one that claims to be ours. */
 import { decodeBase64 } from '../protocol/base64url.ts';
 
-/** Whether anywhere in a header field there is a JWT that names this issuer, whatever stands around it. */
-export function mentionsIssuer(field: string, issuer: string): boolean {
-  return field.split(/[^A-Za-z0-9._~+/=-]+/).some(text => claimedIssuer(text) === issuer);
+/**
+ * Whether anywhere in a header field there is a JWT that names this issuer, or a key string, whatever stands around it and
+ * however it is wrapped: as in HTTP Basic, percent-encoded or not.
+ */
+export function holdsOurs(field: string, issuer: string): boolean {
+  const texts = field.split(/[^A-Za-z0-9._~+/=%-]+/);
+  const unwrapped = texts.map(text => utf8.decode(decodeBase64(text)));
+  return (
+    texts.some(text => claimedIssuer(text) === issuer) ||
+    [field, ...unwrapped].some(text => anyKeyString.test(decodePercent(text)))
+  );
+}
+
+const anyKeyString = /kt_[0-9a-f]{32}_[0-9a-z]{38}/i;
+
+function decodePercent(text: string): string {
+  return text.replaceAll(/%([0-7][0-9a-f])/gi, (_, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  );
 }
 
 /** The `iss` of a JWT, however its text is spelt; undefined where it is none or names no issuer. */

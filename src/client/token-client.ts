@@ -66,6 +66,7 @@ export interface TokenClient {
 
 /** Asks nobody until a token is asked for. @throws {TypeError} where an option makes no sense */
 export function createTokenClient(options: TokenClientOptions): TokenClient {
+  checkNames(options);
   const fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   const sourceFor = createSources(options, fetch);
   return {
@@ -135,6 +136,28 @@ function readIssuer(text: string): string {
     );
   return text.replace(/\/+$/, '');
 }
+
+/** A name that is mistyped would leave something as it is by default. */
+function checkNames(options: TokenClientOptions): void {
+  const unknown = Object.keys(options).filter(name => !optionNames.has(name));
+  if (unknown.length > 0) throw new TypeError(`A token client has no option ${unknown.join(', ')}.`);
+}
+
+const optionNames: ReadonlySet<string> = new Set([
+  'issuer',
+  'apiKey',
+  'scope',
+  'audience',
+  'controllers',
+  'origins',
+  'patience',
+  'timeout',
+  'fetch',
+  'now',
+  'monotonic',
+  'setTimer',
+  'random',
+] satisfies (keyof TokenClientOptions)[]);
 
 function checkKey(apiKey: unknown): void {
   if (typeof apiKey === 'function' || (typeof apiKey === 'string' && apiKey.trim() !== '')) return;

@@ -3,6 +3,7 @@
  * filter that would close our parenthesis, and others that a server may read for it, are refused.
  */
 import { Problem } from '../protocol/errors.ts';
+import { findOpenPart } from '../protocol/odata-expression.ts';
 
 /**
  * @param search the caller's query, without its question mark
@@ -25,18 +26,11 @@ function isFilter(name: string): boolean {
   return /^\s*\$?filter\s*$/i.test(name);
 }
 
-/** The expression, where each parenthesis and quote that it opens is closed, and none besides. */
+/** @throws {Problem} where the expression would not stay within parentheses */
 function closed(expression: string): string {
-  // A quote within a string is doubled, so strings can be cut out as they stand.
-  const outside = expression.replaceAll(/'(?:[^']|'')*'/g, '');
-  if (outside.includes("'")) throw refuse('A string in $filter is not closed.');
-  let depth = 0;
-  for (const character of outside) {
-    if (character === '(') depth += 1;
-    if (character === ')') depth -= 1;
-    if (depth < 0) break;
-  }
-  if (depth !== 0) throw refuse('The parentheses in $filter do not match.');
+  const open = findOpenPart(expression);
+  if (open === 'string') throw refuse('A string in $filter is not closed.');
+  if (open === 'parenthesis') throw refuse('The parentheses in $filter do not match.');
   return expression;
 }
 

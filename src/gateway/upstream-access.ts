@@ -28,9 +28,8 @@ export function createUpstreamAccess(options: UpstreamAccessOptions): DescribeAc
   return async (caller, controller, { audience, controllers }) => {
     const { forwardTokens, doorGuard, catalogue } = options;
     const required = catalogue.features.get(caller.feature)?.requiredCustomData ?? [];
-    const filter = bindingFields(required).includes(searchFilter)
-      ? caller.customData[searchFilter]
-      : undefined;
+    const isBound = bindingFields(required).includes(searchFilter);
+    const filter = isBound ? (caller.customData[searchFilter] ?? '').trim() : '';
     const mint = () => forwardTokens.mint(caller, controllers, audience);
     return {
       caller: describeCaller(caller),
@@ -40,7 +39,7 @@ export function createUpstreamAccess(options: UpstreamAccessOptions): DescribeAc
           : caller.visitor === undefined
             ? 'strip'
             : 'pass',
-      ...(filter !== undefined && { editQuery: (query: string) => andFilter(query, filter) }),
+      ...(filter !== '' && { editQuery: (query: string) => andFilter(query, filter) }),
       mayContinue: () => !doorGuard.isRevoked(caller),
     };
   };

@@ -1,5 +1,7 @@
 /** Accounts: who may own keys and change them. Each has a role, permissions of its own, and at most one access key. */
+import { createHash } from 'node:crypto';
 import { invalidValues, Problem } from '../protocol/errors.ts';
+import { eachMember } from '../store/each-member.ts';
 import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
 import { type Account, type AccountPatch, checkAccount, isAccountName } from './account.ts';
 import type { ApiKey } from './api-key.ts';
@@ -16,6 +18,8 @@ export interface Accounts {
   get(id: string): Promise<Stored<Account>>;
   /** By name. */
   list(query: { cursor?: string; limit: number }): Promise<{ items: readonly Account[]; next?: string }>;
+  /** Those that list this origin (or `*`), whatever else is true of them. */
+  withOrigin(origin: string): AsyncGenerator<Account>;
   /** Makes the first owner, with an access key; in place of one that was not finished. */
   createOwner(id: string): Promise<{ account: Account; accessKey: CreatedKey }>;
   /** @throws {Problem} `conflict` where there is one of this name */
@@ -80,9 +84,24 @@ export function createAccounts(options: AccountsOptions): Accounts {
     }
     return write(stored, account);
   };
+  /** Before an account has them; those that it has not any more are passed over by whoever reads the list. */
+  const listOrigins = async ({ id, corsOrigins }: Account): Promise<void> => {
+    for (const origin of corsOrigins) await store.addMember(originIndex, prefixOf(origin) + id);
+  };
+  const unlistOrigins = async (before: Account, after?: Account): Promise<void> => {
+    for (const origin of before.corsOrigins.filter(each => after?.corsOrigins.includes(each) !== true))
+      await store.removeMember(originIndex, prefixOf(origin) + before.id);
+  };
   return {
     find,
     get,
+    async *withOrigin(origin) {
+      const prefix = prefixOf(origin);
+      for await (const member of eachMember(store, originIndex, prefix)) {
+        const stored = await find(member.slice(prefix.length));
+        if (stored?.value.corsOrigins.includes(origin) === true) yield stored.value;
+      }
+    },
     async list({ cursor, limit }) {
       const ids = await store.listMembers(accountIndex, { after: cursor, limit });
       const page = await records.getMany<Account>(ids.map(recordName));
@@ -111,6 +130,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       if ((await find(id)) !== undefined) throw nameTaken();
       await announce(undefined, account);
       await store.addMember(accountIndex, id);
+      await listOrigins(account);
       if (!(await records.create(recordName(id), account))) throw nameTaken();
       if (administers(account)) await addOwner(records, id);
       return account;
@@ -123,6 +143,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const after = checkAccount({ ...before, ...patch });
       if (!unsettled && JSON.stringify(after) === JSON.stringify(before)) return stored;
       await announce(before, after);
+      await listOrigins(after);
       if (administers(before) && !administers(after)) await removeOwner(records, id, isOwner);
       const ends = before.accessKey !== undefined && (unsettled || takesAway(before, after));
       const written = await write(stored, ends ? { ...after, unsettled: true } : after).catch(
@@ -133,6 +154,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
         },
       );
       if (administers(after)) await addOwner(records, id);
+      await unlistOrigins(before, after);
       return ends ? settle(written) : written;
     },
 
@@ -145,6 +167,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       await apiKeys.disown(id);
       if (!(await records.remove(recordName(id), stored))) throw new Problem('conflict');
       await store.removeMember(accountIndex, id);
+      await unlistOrigins(stored.value);
     },
 
     async createAccessKey(id, announce) {
@@ -183,6 +206,12 @@ function hasAccessKey(stored: Stored<Account> | undefined): boolean {
 }
 
 const accountIndex = 'accounts';
+const originIndex = 'account-origins';
+
+/** Origins and names may be too long to stand in one member. */
+function prefixOf(origin: string): string {
+  return `${createHash('sha256').update(origin).digest('base64url')} `;
+}
 
 function recordName(id: string): string {
   return `account/${id}`;

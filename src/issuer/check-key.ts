@@ -3,7 +3,9 @@ import { type Static, Type } from 'typebox';
 import type { Catalogue, Feature } from '../config/catalogue.ts';
 import { isExtraClaimName } from '../protocol/claims.ts';
 import { controllersBeyond, parseControllerList } from '../protocol/controllers.ts';
+import { bindingFields, searchFilter } from '../protocol/custom-data.ts';
 import { type InvalidValue, invalidValues } from '../protocol/errors.ts';
+import { findOpenPart } from '../protocol/odata-expression.ts';
 import { parseOriginList } from '../protocol/origin.ts';
 import { isScopeToken, scopesBeyond } from '../protocol/scope.ts';
 import type { NewApiKey } from './api-keys.ts';
@@ -157,6 +159,13 @@ function checkCustomData(key: NewApiKey, feature: Feature | undefined, complain:
   for (const name of feature?.requiredCustomData ?? []) {
     if ((key.customData?.[name] ?? '') === '')
       complain(`/customData/${name}`, `Keys of this feature need "${name}".`);
+  }
+  const binding = bindingFields(feature?.requiredCustomData ?? []);
+  if (binding.includes(searchFilter) && findOpenPart(key.customData?.[searchFilter] ?? '') !== undefined) {
+    complain(
+      `/customData/${searchFilter}`,
+      'Close every string and parenthesis: the filter is joined with the filters of callers.',
+    );
   }
   for (const name of key.customDataInToken ?? []) {
     if (!Object.hasOwn(key.customData ?? {}, name))

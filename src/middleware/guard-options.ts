@@ -1,5 +1,5 @@
 /** What a resource server says when it sets up its guard, and what each of its routes asks. */
-import type { Door } from '../protocol/doors.ts';
+import { type Door, DOORS } from '../protocol/doors.ts';
 import { graphqlEndpoint } from '../protocol/controllers.ts';
 import type { TokenType } from '../protocol/token-header.ts';
 import type { ResourceDemand } from './judge.ts';
@@ -23,7 +23,7 @@ export interface GuardOptions {
    * default), `introspect` it at the service (503 where that does not answer), or `accept` it.
    */
   readonly stale?: WhenStale;
-  /** Seconds; 10 by default. */
+  /** Seconds, 3 to 3600; 10 by default. */
   readonly maxStaleness?: number;
   /**
    * Whether to keep a connection to the service and hear of revocations on it, which is the default. Where the runtime keeps
@@ -55,18 +55,26 @@ export interface RouteDemand {
   readonly doors?: readonly [Door, ...Door[]];
   /** Sitecore's `[RequiredApiKey]`: what lacks a valid `sc_apikey` is refused, whatever else it has. It needs that door. */
   readonly requireApiKey?: boolean;
-  /** The path of a GraphQL endpoint: keys have to name it as `GraphQL:/path`, and refusals are GraphQL errors. */
+  /** The path of a GraphQL endpoint: keys have to name it as `GraphQL:/path`, and an `sc_apikey` is refused with GraphQL errors. */
   readonly graphqlPath?: string;
 }
 
-/** @throws {TypeError} where the demand contradicts itself: a route must not be guarded otherwise than it says */
+/** @throws {TypeError} where the demand says what cannot be: a route must not be guarded otherwise than it says */
 export function readDemand(demand: RouteDemand, audience: string): ResourceDemand {
+  checkNames(demand, demandNames, 'a route');
   const { controller, scope, doors = ['bearer'], requireApiKey = false, graphqlPath } = demand;
-  if (!controller) throw new TypeError('a route needs a controller');
-  if (!scopeShape.test(scope)) throw new TypeError(`"${scope}" is not a scope: write <resource>:<action>`);
-  if (doors.length === 0) throw new TypeError('a route needs a door');
+  if (!controllerShape.test(controller ?? ''))
+    throw new TypeError(
+      `controller: the name of one, without ";" and ","; not ${JSON.stringify(controller)}`,
+    );
+  if (!scopeShape.test(scope ?? ''))
+    throw new TypeError(`scope: <resource>:<action>; not ${JSON.stringify(scope)}`);
+  if (doors.length === 0 || !doors.every(door => DOORS.includes(door)))
+    throw new TypeError(`doors: one or more of ${DOORS.join(', ')}; not ${JSON.stringify(doors)}`);
   if (requireApiKey && !doors.includes('sc_apikey'))
-    throw new TypeError('requireApiKey needs the door sc_apikey');
+    throw new TypeError('requireApiKey: it needs the door sc_apikey');
+  if (graphqlPath !== undefined && !graphqlPath.startsWith('/'))
+    throw new TypeError(`graphqlPath: a path from / on; not ${JSON.stringify(graphqlPath)}`);
   return {
     audience: demand.audience ?? audience,
     controllers: graphqlPath === undefined ? [controller] : [controller, graphqlEndpoint(graphqlPath)],
@@ -77,4 +85,22 @@ export function readDemand(demand: RouteDemand, audience: string): ResourceDeman
   };
 }
 
+/** A name that is mistyped would leave something as it is by default. @throws {TypeError} */
+export function checkNames(given: object | undefined, known: readonly string[], what: string): void {
+  if (typeof given !== 'object') throw new TypeError(`${what} needs an object that describes it`);
+  const unknown = Object.keys(given).filter(name => !known.includes(name));
+  if (unknown.length > 0)
+    throw new TypeError(`${what} has no ${unknown.join(', ')}; there are ${known.join(', ')}`);
+}
+
+const demandNames = [
+  'controller',
+  'scope',
+  'audience',
+  'doors',
+  'requireApiKey',
+  'graphqlPath',
+] satisfies (keyof RouteDemand)[];
+
+const controllerShape = /^[^\s;,][^;,]*$/;
 const scopeShape = /^[\x21\x23-\x5b\x5d-\x7e]+:(?:create|read|update|delete|manage)$/;

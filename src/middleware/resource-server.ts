@@ -6,7 +6,7 @@ import { createDoorGuard } from '../access/doors.ts';
 import { Revocations } from '../access/revocations.ts';
 import { createTokenVerifier } from '../access/verify-token.ts';
 import { longestTokenLife } from '../protocol/claims.ts';
-import type { GuardOptions } from './guard-options.ts';
+import { checkNames, type GuardOptions } from './guard-options.ts';
 import type { JudgeOptions } from './judge.ts';
 import { createRemoteDoorKeys } from './remote/door-keys.ts';
 import { createIntrospection } from './remote/introspection.ts';
@@ -104,6 +104,7 @@ const systemClocks: TwoClocks = {
 
 /** @throws {TypeError} */
 function checkOptions(options: GuardOptions): void {
+  checkNames(options, optionNames, 'a guard');
   const { issuer, url = issuer, audience, apiKey, maxStaleness = 10, timeout = 2000 } = options;
   const { listen = true, stale } = options;
   if (!isBaseUrl(issuer)) throw new TypeError('issuer: the URL of the service');
@@ -120,6 +121,21 @@ function checkOptions(options: GuardOptions): void {
   if (!listen && stale !== 'introspect')
     throw new TypeError("listen: false leaves nothing to know of revocations by but stale: 'introspect'");
 }
+
+const optionNames = [
+  'issuer',
+  'audience',
+  'apiKey',
+  'url',
+  'stale',
+  'maxStaleness',
+  'listen',
+  'tokenType',
+  'resourceMetadata',
+  'timeout',
+  'warn',
+  'fetch',
+] satisfies (keyof GuardOptions)[];
 
 /** What is in it goes into messages. */
 function isBaseUrl(text: unknown): boolean {

@@ -344,6 +344,7 @@ export class OAuthError extends Error {
     this.code = code;
     this.description = description
       .slice(0, longestDescription)
+      .replaceAll('"', "'")
       .replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?');
     this.status = options.status ?? oauthErrors[code].status;
     this.headers = options.headers ?? {};

@@ -17,12 +17,13 @@ import type { RevocationFeed } from '../issuer/revocation-feed.ts';
 import type { Revoker } from '../issuer/revoke.ts';
 import { Problem } from '../protocol/errors.ts';
 import { createClientAddress, createProxyTrust } from './client-address.ts';
-import type { AppState } from './context.ts';
+import type { AppMiddleware, AppState } from './context.ts';
 import { createCors } from './cors.ts';
 import { createDoorGuardMiddleware, demandToken } from './door-guard.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { createFrontDoor } from './front-door.ts';
 import { createCallerCheck } from './introspecting-caller.ts';
+import { addPublication } from './publish.ts';
 import { createRequestLog } from './request-log.ts';
 import { createResourceTable } from './resource-table.ts';
 import { type AdminServices, addAdminRoutes } from './routes/admin.ts';
@@ -80,7 +81,7 @@ export function createApp(services: AppServices): Koa<AppState> {
 }
 
 function createRoutes(services: AppServices): Router<AppState> {
-  const { issuer, audience, catalogue, apiKeys, clock } = services;
+  const { issuer, audience, catalogue } = services;
   const router = new Router<AppState>({ sensitive: true, strict: true });
 
   const resourceMetadata = `${issuer}/.well-known/oauth-protected-resource`;
@@ -95,22 +96,23 @@ function createRoutes(services: AppServices): Router<AppState> {
   router.post('/oauth/introspect', createIntrospectionEndpoint(callers, services.introspector));
   router.get('/oauth/revocations', createRevocationEvents(callers, services.revocationFeed));
 
+  const publish = (path: string, answer: AppMiddleware) => addPublication(router, path, answer);
   const metadata = createServerMetadata(services);
   const issuerPath = new URL(issuer).pathname.replace(/\/$/, '');
   for (const path of new Set(['', issuerPath])) {
-    router.get(`/.well-known/oauth-authorization-server${path}`, metadata);
-    router.get(`/.well-known/openid-configuration${path}`, metadata);
-    router.get(`${path}/.well-known/openid-configuration`, metadata);
+    publish(`/.well-known/oauth-authorization-server${path}`, metadata);
+    publish(`/.well-known/openid-configuration${path}`, metadata);
+    if (path !== '') publish(`${path}/.well-known/openid-configuration`, metadata);
   }
-  router.get('/.well-known/oauth-protected-resource', createResourceMetadata(services));
-  router.get('/.well-known/jwks.json', createJwks(services));
+  publish('/.well-known/oauth-protected-resource', createResourceMetadata(services));
+  publish('/.well-known/jwks.json', createJwks(services));
   addApiDocsRoutes(router, services);
   router.get('/livez', livez);
   router.get('/readyz', createReadyz(services.readiness));
 
   addAdminRoutes(router, services, guarded);
   const table = createResourceTable(catalogue.controllers.values(), audience);
-  const cors = createCors({ apiKeys, catalogue, clock });
+  const cors = createCors(services);
   const isProxyTrusted = createProxyTrust(services.trustedProxies);
   addAuthVerifyRoutes(router, { ...services, table, cors, resourceMetadata, isProxyTrusted });
   addResourceRoutes(router, {

@@ -2,8 +2,8 @@
  * CORS for guarded routes, by two rules. A real request is answered by the caller's own origins; a preflight carries no
  * credential, so it is answered by the key in the query, or by what any active key for that controller would allow.
  */
-import { LRUCache } from 'lru-cache';
 import type { Catalogue } from '../config/catalogue.ts';
+import type { Accounts } from '../issuer/accounts.ts';
 import type { ApiKey } from '../issuer/api-key.ts';
 import type { ApiKeys } from '../issuer/api-keys.ts';
 import { unusableBecause } from '../issuer/authenticate-key.ts';
@@ -23,6 +23,7 @@ export interface Cors {
 
 export interface CorsOptions {
   readonly apiKeys: ApiKeys;
+  readonly accounts: Accounts;
   readonly catalogue: Catalogue;
   readonly clock: Clock;
 }
@@ -108,28 +109,32 @@ async function mayPreflight(
   return allowsOrigin(new Set(key.corsOrigins), origin);
 }
 
-/** Remembered for a moment: a page that asks for many things at once is one question to the store. */
-function createOriginUnion({ apiKeys, catalogue, clock }: CorsOptions): OriginUnion {
-  const remembered = new LRUCache<string, Promise<boolean>>({ max: 10_000, ttl: 1000 });
-  const ask = async (origin: string, controller: string): Promise<boolean> => {
-    for (const listed of [origin, anyOrigin]) {
-      for await (const key of apiKeys.withOrigin(listed)) {
-        if (unusableBecause(key, clock()) === undefined && mayUse(key, controller, catalogue)) return true;
-      }
-    }
-    return false;
-  };
+/** A page that asks for many things at once is one question to the store. */
+function createOriginUnion(options: CorsOptions): OriginUnion {
+  const underWay = new Map<string, Promise<boolean>>();
   return (header, controller) => {
     const origin = parseOrigin(header);
     if (origin === undefined) return Promise.resolve(false);
     const question = `${origin} ${controller}`;
-    const known = remembered.get(question);
+    const known = underWay.get(question);
     if (known !== undefined) return known;
-    const answer = ask(origin, controller);
-    remembered.set(question, answer);
-    answer.catch(() => remembered.delete(question));
+    const answer = isAnyonesOrigin(origin, controller, options).finally(() => underWay.delete(question));
+    underWay.set(question, answer);
     return answer;
   };
+}
+
+async function isAnyonesOrigin(origin: string, controller: string, options: CorsOptions): Promise<boolean> {
+  const { apiKeys, accounts, catalogue, clock } = options;
+  const isForAccounts = catalogue.controllers.get(controller)?.doors.includes('x-sf-access-key') === true;
+  for (const listed of [origin, anyOrigin]) {
+    for await (const key of apiKeys.withOrigin(listed)) {
+      if (unusableBecause(key, clock()) === undefined && mayUse(key, controller, catalogue)) return true;
+    }
+    if (!isForAccounts) continue;
+    for await (const { accessKey } of accounts.withOrigin(listed)) if (accessKey !== undefined) return true;
+  }
+  return false;
 }
 
 function mayUse(key: ApiKey, controller: string, { features }: Catalogue): boolean {

@@ -1,6 +1,20 @@
 /** How public facts are served: for pages of any origin, without credentials, and kept for five minutes. */
 import { createHash } from 'node:crypto';
-import type { AppMiddleware } from './context.ts';
+import type Router from '@koa/router';
+import type { AppMiddleware, AppState } from './context.ts';
+
+/** Serves it, and lets pages of any origin ask whether they may have it, whatever header fields they add. */
+export function addPublication(router: Router<AppState>, path: string, answer: AppMiddleware): void {
+  router.get(path, answer);
+  router.options(path, ctx => {
+    ctx.set('Access-Control-Allow-Origin', '*');
+    ctx.set('Access-Control-Allow-Methods', 'GET, HEAD');
+    ctx.set('Access-Control-Allow-Headers', '*');
+    ctx.set('Access-Control-Max-Age', '600');
+    ctx.set('Allow', 'HEAD, GET, OPTIONS');
+    ctx.status = 204;
+  });
+}
 
 /** A JSON document that stays as it is. */
 export function publishDocument(facts: object): AppMiddleware {

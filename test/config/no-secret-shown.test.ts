@@ -4,8 +4,8 @@ import { ConfigurationError, formatProblems } from '../../src/config/problems.ts
 import { loadSettings } from '../../src/config/load.ts';
 import { writeFile, writeJson } from './workspace.ts';
 
-/** Long enough not to stand in the report by chance, short enough to be refused as a pepper. */
-const secret = fc.stringMatching(/^[A-Za-z0-9+=_.~-]{8,15}$/);
+/** No word, and so long that it does not stand in the report by chance; short enough to be refused as a pepper. */
+const secret = fc.stringMatching(/^[0-9][A-Za-z0-9+=_.~-]{6,13}[0-9]$/);
 
 /** Ways to get a secret wrong. Each must end in a report. */
 const mistakes: Record<string, (secret: string) => NodeJS.ProcessEnv> = {

@@ -124,6 +124,36 @@ describeOnEmbeddedStore('a controller with an upstream', store => {
     expect(answer?.header('connection')).toBe('close');
     expect(upstream.asked).toEqual([]);
   });
+
+  test('gets no key string, however it is sent beside an sc_apikey', async () => {
+    const { key, apiKey } = await service.createKey({
+      feature: 'items',
+      doors: ['token', 'sc_apikey'],
+      customData: { Database: 'web' },
+    });
+    const visitor = 'Bearer of-another-issuer';
+    expect((await call('/items/1', { headers: { authorization: visitor, sc_apikey: key.id } })).status).toBe(
+      200,
+    );
+    expect(upstream.asked[0]!.headers.authorization).toBe(visitor);
+    const basic = Buffer.from(`:${apiKey}`).toString('base64');
+    for (const authorization of [`Bearer ${apiKey}`, `Basic ${basic}`, `Bearer ${service.ownerKey}`]) {
+      const { status } = await call('/items/1', { headers: { authorization, sc_apikey: key.id } });
+      expect([status, upstream.asked]).toEqual([401, []]);
+    }
+  });
+
+  test.each([
+    ['a filter', { 'Search Filter': 'a eq 1' }, '(b eq 2) and (a eq 1)'],
+    ['none', {}, 'b eq 2'],
+    ['an empty one', { 'Search Filter': ' ' }, 'b eq 2'],
+  ])('gets the filter of a caller and that of its key: %s', async (_, filter, expected) => {
+    const customData = { Database: 'web', ...filter };
+    const { key } = await service.createKey({ feature: 'items', doors: ['sc_apikey'], customData });
+    const target = `/items/1?$filter=${encodeURIComponent('b eq 2')}`;
+    expect((await call(target, { headers: { authorization: '', sc_apikey: key.id } })).status).toBe(200);
+    expect(new URL(upstream.asked[0]!.url, upstream.url).searchParams.get('$filter')).toBe(expected);
+  });
 });
 
 async function writeCatalogue(directory: string, upstream: string): Promise<Record<string, string>> {
@@ -140,6 +170,7 @@ async function writeCatalogue(directory: string, upstream: string): Promise<Reco
       role,
     })),
     { name: 'connections', scopes: ['orders:read'], controllers: ['Shop.Orders'] },
+    { name: 'items', scopes: ['items:read'], controllers: ['Shop.Items'], requiredCustomData: ['Database'] },
   ];
   const controllers = [
     {
@@ -151,6 +182,12 @@ async function writeCatalogue(directory: string, upstream: string): Promise<Reco
         { methods: ['PUT'], path: '/orders/:id', scope: 'orders:update' },
         { methods: ['GET'], path: '/events/:id', scope: 'events:read' },
       ],
+    },
+    {
+      name: 'Shop.Items',
+      upstream,
+      doors: ['bearer', 'sc_apikey'],
+      routes: [{ methods: ['GET'], path: '/items/:id', scope: 'items:read' }],
     },
     {
       name: 'Shop.Graph',

@@ -7,9 +7,9 @@ export const layoutController = 'Sitecore.LayoutService.Mvc.Controllers.LayoutSe
 export const graphqlController = 'Sitecore.Services.GraphQL.Hosting.Mvc.GraphQLController';
 export const connections = '/v2/connections';
 const templates = '/v3/templates';
-const layout = '/sitecore/api/layout/render/jss';
+export const layout = '/sitecore/api/layout/render/jss';
 const graphql = '/sitecore/api/graph/edge';
-const news = '/api/default/newsitems';
+export const news = '/api/default/newsitems';
 const marked = '/marked';
 const keysAlone = '/keys-alone';
 const accessKeysAlone = '/access-keys-alone';
@@ -70,6 +70,8 @@ export interface Props {
   readonly forOthers: string;
   readonly forged: Record<'expired' | 'typ' | 'issuer' | 'unsigned' | 'version' | 'kid', string>;
   readonly site: string;
+  /** The whole key string. */
+  readonly siteSecret: string;
   readonly siteToken: string;
   readonly draft: string;
   readonly disabled: string;
@@ -85,6 +87,7 @@ export type Ask = (props: Props) => { path: string; headers?: Record<string, str
 type Outcome = readonly [name: string, expected: string, ask: Ask];
 
 export const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
 export const origin = 'https://page.example';
 const stranger = {
   authorization: `Bearer ${encodePart({ alg: 'none' })}.${encodePart({ iss: 'https://other.example' })}.x`,
@@ -215,7 +218,45 @@ export const everywhere: Outcome[] = [
     '200',
     p => ({ path: layout, headers: { ...stranger, sc_apikey: p.site } }),
   ],
-  ["a visitor's token alone", '401 token_invalid', () => ({ path: layout, headers: stranger })],
+  ["a visitor's token alone", '400 api_key_missing', () => ({ path: layout, headers: stranger })],
+  [
+    "a visitor's opaque token alone",
+    '400 api_key_missing',
+    () => ({ path: layout, headers: bearer('opaque') }),
+  ],
+  [
+    "a visitor's token where an access key is missing",
+    'Sitefinity 401 Unauthorized',
+    () => ({ path: news, headers: stranger }),
+  ],
+  [
+    'a key string as a token beside a key',
+    '401 token_invalid',
+    p => ({ path: layout, headers: { ...bearer(p.siteSecret), sc_apikey: p.site } }),
+  ],
+  [
+    'a key string within Basic beside a key',
+    '401 token_invalid',
+    p => ({ path: layout, headers: { authorization: basic(`:${p.siteSecret}`), sc_apikey: p.site } }),
+  ],
+  [
+    'a key string in another spelling of Basic beside a key',
+    '401 token_invalid',
+    p => ({
+      path: layout,
+      headers: { authorization: basic(p.siteSecret.replaceAll('_', '%5F')), sc_apikey: p.site },
+    }),
+  ],
+  [
+    "a stranger's Basic beside a key",
+    '200',
+    p => ({ path: layout, headers: { authorization: basic('me:secret'), sc_apikey: p.site } }),
+  ],
+  [
+    'an access key as a token beside an access key',
+    '401 token_invalid',
+    p => ({ path: news, headers: { ...bearer(p.accessKey), 'x-sf-access-key': p.accessKey } }),
+  ],
   [
     'a token of ours beside a key',
     '200',

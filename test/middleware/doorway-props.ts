@@ -53,6 +53,7 @@ export async function makeProps(service: TestService, { privateKey }: StolenKey)
       kid: forge({}, { kid: 'nobody' }),
     },
     site: site.key.id,
+    siteSecret: site.apiKey,
     siteToken: await service.token(site.apiKey),
     draft: (await siteKey({ draft: true })).key.id,
     disabled: disabled.key.id,

@@ -14,6 +14,8 @@ import {
   connections,
   elsewhere,
   everywhere,
+  layout,
+  news,
   origin,
   type Props,
   routes,
@@ -65,30 +67,27 @@ describeOnEachStore('every doorway', store => {
     });
 
     test.each([
+      ['two Authorization fields', 400, connections, (p: Props) => [bearerLine(p), bearerLine(p)]],
+      ['two, one empty', 400, connections, (p: Props) => [bearerLine(p), 'Authorization:']],
       [
-        'two Authorization fields',
-        (p: Props) => `Authorization: Bearer ${p.token}\r\nAuthorization: Bearer ${p.token}`,
+        'two equal sc_apikey fields',
+        400,
+        layout,
+        (p: Props) => [`sc_apikey: ${p.site}`, `sc_apikey: ${p.site}`],
       ],
+      ['two access keys', 400, news, (p: Props) => [`X-SF-Access-Key: ${p.accessKey}`, 'X-SF-Access-Key: x']],
       [
-        'an Authorization field twice, one empty',
-        (p: Props) => `Authorization: Bearer ${p.token}\r\nAuthorization:`,
+        'two Origin fields',
+        403,
+        connections,
+        (p: Props) => [bearerLine(p), `Origin: ${origin}`, `Origin: ${origin}`],
       ],
-      [
-        'an Origin field twice',
-        (p: Props) => `Authorization: Bearer ${p.token}\r\nOrigin: ${origin}\r\nOrigin: ${origin}`,
-      ],
-    ])('on %s, and lets nobody in', async (_, fields) => {
-      const answers = await Promise.all(
-        doorways.map(({ port }) =>
-          sendRaw(
-            port,
-            `GET ${connections} HTTP/1.1\r\nHost: x\r\n${fields(props)}\r\nConnection: close\r\n\r\n`,
-          ),
-        ),
-      );
-      const statuses = answers.map(answer => answer?.status);
-      expect(statuses).toEqual(statuses.map(() => statuses[0]));
-      expect([401, 403]).toContain(statuses[0]);
+    ])('on %s: %i, and the service too', async (_, status, target, fields) => {
+      const lines = [`GET ${target} HTTP/1.1`, 'Host: x', ...fields(props), 'Connection: close', '', ''];
+      const ports = [...doorways, service].map(({ port }) => port);
+      const answers = await Promise.all(ports.map(port => sendRaw(port, lines.join('\r\n'))));
+      const ofService = target === connections && status === 403 ? 400 : status;
+      expect(answers.map(answer => answer?.status)).toEqual([...doorways.map(() => status), ofService]);
     });
   });
 
@@ -108,6 +107,8 @@ describeOnEachStore('every doorway', store => {
     );
   });
 });
+
+const bearerLine = ({ token }: Props) => `Authorization: Bearer ${token}`;
 
 /** As much of an answer as the guard is responsible for. */
 async function describeAnswer(response: Response) {

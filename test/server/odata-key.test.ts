@@ -19,6 +19,22 @@ describeOnEachStore('an OData key', store => {
     expect((await service.admin('POST', '/admin/keys', body)).status).toBe(422);
   });
 
+  test.each(['a eq 1) or (1 eq 1', "a eq '", '(a eq 1', "a eq 'x' or b eq '''"])(
+    'is not saved with a filter that would not stay within parentheses: %s',
+    async filter => {
+      const body = {
+        name: 'x',
+        feature: 'odata-items',
+        customData: { ...customData, 'Search Filter': filter },
+      };
+      const response = await service.admin('POST', '/admin/keys', body);
+      expect([response.status, await response.json()]).toMatchObject([
+        422,
+        { errors: [{ pointer: '/customData/Search Filter' }] },
+      ]);
+    },
+  );
+
   test('says in every token what restricts it, and of the rest what it is told to', async () => {
     const { apiKey } = await make();
     const { Database, 'Search Filter': filter } = customData;

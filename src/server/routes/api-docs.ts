@@ -3,14 +3,14 @@ import type Router from '@koa/router';
 import type { AppMiddleware, AppState } from '../context.ts';
 import { createOpenApiDocument, type DocumentFacts } from '../openapi/document.ts';
 import { createDocsPage } from '../openapi/page.ts';
-import { publishDocument, publishText } from '../publish.ts';
+import { addPublication, publishDocument, publishText } from '../publish.ts';
 import { readVersion } from '../version.ts';
 
 export function addApiDocsRoutes(router: Router<AppState>, facts: Omit<DocumentFacts, 'version'>): void {
   const describe = once(() => createOpenApiDocument({ ...facts, version: readVersion() }));
   const document = once(() => publishDocument(describe()));
   const page = once(() => publishPage(createDocsPage(describe())));
-  router.get('/openapi.json', (ctx, next) => document()(ctx, next));
+  addPublication(router, '/openapi.json', (ctx, next) => document()(ctx, next));
   router.get('/docs', (ctx, next) => page()(ctx, next));
 }
 

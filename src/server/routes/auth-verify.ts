@@ -63,6 +63,8 @@ export const answerForNginx: Middleware = async (ctx, next) => {
   await next();
   if (ctx.path !== nginxPath) return;
   const status = ctx.status === 200 ? 204 : ctx.status === 401 ? 401 : 403;
+  // Koa writes nothing as JSON where the answer was JSON.
+  ctx.remove('Content-Type');
   ctx.body = null;
   ctx.status = status;
 };

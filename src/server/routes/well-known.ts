@@ -4,6 +4,7 @@ import type { Catalogue } from '../../config/catalogue.ts';
 import type { Frozen } from '../../config/frozen.ts';
 import type { KeySet } from '../../issuer/open-ring.ts';
 import { assertionAlgorithms } from '../../issuer/public-jwk.ts';
+import { scopesBeyond } from '../../protocol/scope.ts';
 import type { SigningAlgorithm } from '../../protocol/token-header.ts';
 import type { AppMiddleware } from '../context.ts';
 import { publish, publishDocument } from '../publish.ts';
@@ -92,6 +93,9 @@ export function createJwks({ publishedKeys }: DiscoveryOptions): AppMiddleware {
   return publish(publishedKeys);
 }
 
-function scopesOf({ features }: Catalogue): string[] {
-  return [...new Set([...features.values()].flatMap(feature => feature.scopes))].toSorted();
+/** Those of features, and of routes what none of them covers: accounts may have it. */
+function scopesOf({ features, controllers }: Catalogue): string[] {
+  const ofFeatures = [...features.values()].flatMap(feature => feature.scopes);
+  const ofRoutes = [...controllers.values()].flatMap(({ routes }) => routes.map(({ scope }) => scope));
+  return [...new Set([...ofFeatures, ...scopesBeyond(ofFeatures, ofRoutes)])].toSorted();
 }
