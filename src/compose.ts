@@ -95,11 +95,7 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
   const [stop, ending] = [new AbortController(), new AbortController()];
   const running: Promise<void>[] = [];
   const open = () => openFoundation(settings, surroundings);
-  let foundation = await open().catch((error: unknown) => {
-    if (settings.redisUrl === undefined || !isPassing(error)) throw error;
-    logger.error({ err: error }, 'the store is away: until it is there, everything is answered with 503');
-    return undefined;
-  });
+  let foundation: Foundation | undefined;
   const shutDown = async () => {
     stop.abort();
     await Promise.allSettled(running);
@@ -128,6 +124,18 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
         foundation = await awaitFoundation(open, logger, stop.signal);
         if (foundation !== undefined) await serveLater(foundation);
       };
+      // Redis may take its time to say that it is away, and a probe is to see that this process lives.
+      const late = setTimeout(() => answerWaiting('store_unavailable'), patience);
+      foundation = await open()
+        .catch((error: unknown) => {
+          if (settings.redisUrl === undefined || !isPassing(error)) throw error;
+          logger.error(
+            { err: error },
+            'the store is away: until it is there, everything is answered with 503',
+          );
+          return undefined;
+        })
+        .finally(() => clearTimeout(late));
       if (foundation?.epoch !== undefined) {
         await serve(foundation, foundation.epoch);
         // Only now: keys that are shown once must not be made by a start that fails.
@@ -143,7 +151,7 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
       issuer: resolveIssuer(settings, server.port).issuer,
       port: server.port,
       welcome,
-      async close(grace = 8000) {
+      async close(grace = 7000) {
         ending.abort();
         await server.close(grace);
         await shutDown();
@@ -154,6 +162,9 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
     throw error;
   }
 }
+
+/** Milliseconds for which requests at the very start wait for the store. */
+const patience = 1000;
 
 /** On an embedded store whose first owner has not been made yet: makes them, and a sample key. */
 async function welcomeOwner(

@@ -44,12 +44,12 @@ export function isAccountName(name: string): boolean {
 }
 
 const accountFields = {
-  role: Type.Union([Type.Literal('owner'), Type.Literal('admin'), Type.Literal('member')]),
+  role: Type.Enum(['owner', 'admin', 'member']),
   permissions: Type.Array(Type.String({ minLength: 1, maxLength: 200 }), {
     maxItems: 100,
     uniqueItems: true,
   }),
-  provider: Type.Union([Type.Literal('local'), Type.Literal('external')]),
+  provider: Type.Enum(['local', 'external']),
   corsOrigins: Type.Union([
     Type.Array(Type.String({ maxLength: 300 }), { maxItems: 100 }),
     Type.String({ maxLength: 10_000 }),

@@ -1,5 +1,7 @@
 /** What a deployment stands on: an open store, and secrets that are known to be the right ones for it. */
+import { ConfigurationError, showValue } from '../config/problems.ts';
 import type { Settings } from '../config/settings.ts';
+import { openDataDirectory } from '../store/data-directory.ts';
 import { openStore } from '../store/open-store.ts';
 import type { Clock, Store } from '../store/store.ts';
 import { readDeployment, WrongSecrets } from './deployment.ts';
@@ -20,6 +22,7 @@ export interface Foundation {
 /**
  * Opens the store. The embedded one is taken into service where it is new; Redis is only by `keyturn init`.
  *
+ * @throws {ConfigurationError} where there can be no data directory
  * @throws {StoreUnavailable} where it cannot be opened
  * @throws {WrongSecrets} where it is not the store of these secrets, or was lost
  */
@@ -29,6 +32,7 @@ export async function openDeployment(
   onWarning: (warning: string) => void,
 ): Promise<Foundation> {
   const { redisUrl, dataDir } = settings;
+  if (redisUrl === undefined) await requireDirectory(dataDir);
   const store = await openStore({ ...(redisUrl !== undefined && { redisUrl }), dataDir, clock, onWarning });
   try {
     const open = redisUrl === undefined ? openEmbedded : openShared;
@@ -36,6 +40,17 @@ export async function openDeployment(
   } catch (error) {
     await store.close();
     throw error;
+  }
+}
+
+/** @throws {ConfigurationError} where there is none, and none can be made */
+async function requireDirectory(dataDir: string): Promise<void> {
+  try {
+    await openDataDirectory(dataDir);
+  } catch (error) {
+    const { code = 'no reason is known' } = error as NodeJS.ErrnoException;
+    const expected = `a directory, or where one can be made (${code})`;
+    throw new ConfigurationError([{ where: 'KEYTURN_DATA_DIR', was: showValue(dataDir), expected }]);
   }
 }
 

@@ -22,11 +22,16 @@ export function createErrorHandler(logger: Logger): Middleware<AppState> {
     } catch (error) {
       const known = translate(error, oauthPaths.has(ctx.path));
       if (isOfUpstream(known)) warn(logger, ctx, known);
-      else if (known.status >= 500) report(logger, ctx, error);
+      else if (known.status >= 500 && !isForeseen(error)) report(logger, ctx, error);
       if (known instanceof OAuthError) answerOAuth(ctx, known);
       else answerProblem(ctx, known);
     }
   };
+}
+
+/** Said on purpose, and in the log as the reason of its request. */
+function isForeseen(error: unknown): boolean {
+  return (error instanceof Problem || error instanceof OAuthError) && error.cause === undefined;
 }
 
 function translate(error: unknown, isOAuth: boolean): OAuthError | Problem {

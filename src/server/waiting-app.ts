@@ -2,8 +2,10 @@
 import Koa from 'koa';
 import type { Logger } from 'pino';
 import { Problem } from '../protocol/errors.ts';
+import { createClientAddress } from './client-address.ts';
 import type { AppState } from './context.ts';
 import { createErrorHandler } from './error-handler.ts';
+import { createRequestLog } from './request-log.ts';
 
 /** @param waitingFor `store_unavailable`: the store; `not_initialised`: a deployment in it */
 export function createWaitingApp(
@@ -11,6 +13,7 @@ export function createWaitingApp(
   waitingFor: 'store_unavailable' | 'not_initialised',
 ): Koa<AppState> {
   const app = new Koa<AppState>();
+  app.use(createRequestLog(logger, createClientAddress([])));
   app.use(createErrorHandler(logger));
   app.use(ctx => {
     if (ctx.path !== '/livez') throw new Problem(waitingFor);

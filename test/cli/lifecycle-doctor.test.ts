@@ -94,7 +94,7 @@ describe('doctor', () => {
 
   it('ends at once where nobody is there', async () => {
     const ran = await cli.run('doctor', { env: { KEYTURN_URL: 'http://127.0.0.1:1' } });
-    expect([ran.code, ran.stderr]).toEqual([1, '']);
+    expect([ran.code, ran.stderr]).toEqual([69, '']);
     expect(ran.stdout).toMatch(/^fail {2}reachable: The server cannot be reached: .+\n$/);
     expect((await cli.run('doctor', { env: { KEYTURN_URL: 'nowhere' } })).code).toBe(78);
   });

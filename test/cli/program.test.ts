@@ -59,6 +59,12 @@ describe.concurrent('the keyturn program', () => {
     expect(ended).toEqual({ code: 1, signal: null, stdout: '', stderr: '' });
   });
 
+  it('does not serve where there can be no data directory', { timeout: patience }, async () => {
+    const ran = await runCli(['serve'], { env: { KEYTURN_DATA_DIR: '/dev/null/data', KEYTURN_PORT: '0' } });
+    expect([ran.code, ran.stdout]).toEqual([78, '']);
+    expect(ran.stderr).toMatch(/KEYTURN_DATA_DIR[\s\S]*\/dev\/null\/data[\s\S]*ENOTDIR/);
+  });
+
   it('says which version it is', { timeout: patience }, async () => {
     const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
     expect(await runCli(['--version'])).toEqual({

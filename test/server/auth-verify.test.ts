@@ -148,6 +148,20 @@ describeOnEachStore('/auth/verify', store => {
     expect(answer?.body).toBe('');
   });
 
+  test.each(['/api/default/news', '/api/app', layout, '/v2/connections', '/nowhere'])(
+    'answers nginx without a body, whatever the manners of the route: %s',
+    async uri => {
+      const ask = (target: string) =>
+        `GET /auth/verify/nginx HTTP/1.1\r\nHost: x\r\nX-Original-Method: GET\r\nX-Original-Uri: ${target}\r\n`;
+      const close = 'Connection: close\r\n\r\n';
+      const answer = await sendRaw(service.port, `${ask(uri)}\r\n${ask(uri)}${close}`, { until: 'close' });
+      const [first = '', second = '', ...more] = answer?.text.split(/(?=HTTP\/1\.1 )/) ?? [];
+      expect(more).toEqual([]);
+      for (const text of [first, second]) expect(text).toMatch(/\r\n\r\n$/);
+      expect(first).toMatch(/^content-length: 0\r$/im);
+    },
+  );
+
   test('answers nginx with 204, 401 and 403 alone', async () => {
     const statuses = async (...cases: [string, string, Record<string, string>][]) => {
       const answers = await Promise.all(

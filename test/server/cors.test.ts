@@ -341,6 +341,33 @@ describeOnEachStore('CORS', store => {
       expect(isClosed(await preflight(origin, route))).toBe(true);
       expect(isClosed(await preflight(origin, '/v3/flowDefinitions'))).toBe(true);
     });
+    test('without a key heeds accounts that have an access key, where their door is open, as they are now', async () => {
+      const [origin, other] = [unusedOrigin(), unusedOrigin()];
+      const [news, id] = ['/api/default/newsitems', `page-${randomUUID()}`];
+      const isOpen = async (from: string, path = news) => isOpenTo(await preflight(from, path), from);
+      expect(await isOpen(origin)).toBe(false);
+      await service.admin('POST', '/admin/accounts', { id, role: 'member', corsOrigins: [origin] });
+      expect(await isOpen(origin)).toBe(false);
+      await service.admin('POST', `/admin/accounts/${id}/access-key`);
+      expect([await isOpen(origin), await isOpen(origin, route), await isOpen(other)]).toEqual([
+        true,
+        false,
+        false,
+      ]);
+      await service.admin('PATCH', `/admin/accounts/${id}`, { corsOrigins: [other] });
+      expect([await isOpen(origin), await isOpen(other)]).toEqual([false, true]);
+      await service.admin('DELETE', `/admin/accounts/${id}`);
+      expect(await isOpen(other)).toBe(false);
+    });
+    test('without a key heeds a key from the moment it is there to the moment it is not', async () => {
+      const origin = unusedOrigin();
+      const isOpen = async () => isOpenTo(await preflight(origin), origin);
+      const seen = [await isOpen()];
+      const { key } = await service.createKey({ corsOrigins: [origin] });
+      seen.push(await isOpen());
+      await service.admin('POST', `/admin/keys/${key.id}/revoke`);
+      expect([...seen, await isOpen()]).toEqual([false, true, false]);
+    });
     test('without a key heeds a key that allows some controllers alone', async () => {
       const origin = unusedOrigin();
       await service.createKey({

@@ -558,7 +558,10 @@ describeOnEachStore('rotation', store => {
       expect(Date.parse(used?.lastUsedAt ?? '')).toBeGreaterThanOrEqual(before);
       expect(Date.parse(used?.lastUsedAt ?? '')).toBeLessThanOrEqual(first.clock.now());
 
-      const { apiKey: fresh } = await rotated(await rotate(first, key.id, { mode: 'first-use', grace: 600 }));
+      const { key: answered, apiKey: fresh } = await rotated(
+        await rotate(first, key.id, { mode: 'first-use', grace: 600 }),
+      );
+      expect(answered.secrets[0]?.lastUsedAt).toBe(used?.lastUsedAt);
       expect((await read(first, key.id)).secrets).toMatchObject([
         { lastUsedAt: used?.lastUsedAt },
         { state: 'pending', lastUsedAt: null },

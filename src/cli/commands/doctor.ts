@@ -12,7 +12,9 @@ import { requestVerification } from './audit.ts';
 
 export function addDoctorCommand(program: Command, terminal: Terminal): void {
   withJson(program.command('doctor'))
-    .description('look the server over; exits with 1 where something is wrong')
+    .description(
+      'look the server over; exits with 1 where something is wrong, with 69 where it cannot be reached',
+    )
     .action(options => doctor(terminal, options));
 }
 
@@ -34,7 +36,9 @@ async function doctor(terminal: Terminal, { json }: OutputOptions): Promise<void
     if (json !== true) print(terminal, `${level.padEnd(4)}  ${check}: ${detail}`);
   }
   if (json === true) printJson(terminal, findings);
-  if (findings.some(({ level }) => level === 'fail')) throw new CommandFailed('');
+  const failed = findings.filter(({ level }) => level === 'fail').map(({ check }) => check);
+  if (failed.includes('reachable')) throw new CommandFailed('', exitCodes.unreachable);
+  if (failed.length > 0) throw new CommandFailed('');
 }
 
 async function* examine(terminal: Terminal): AsyncGenerator<Finding> {

@@ -1,5 +1,4 @@
 /** `/admin/keys`: the whole life of API keys, and `/keys/self/rotations`. */
-import type { Static } from 'typebox';
 import type { Catalogue } from '../../config/catalogue.ts';
 import { isAccountName } from '../../issuer/account.ts';
 import type { Accounts } from '../../issuer/accounts.ts';
@@ -24,7 +23,7 @@ import { parseGuid } from '../../protocol/guid.ts';
 import { containsScope } from '../../protocol/scope.ts';
 import type { Clock } from '../../store/store.ts';
 import { type AdminAction, type AdminCall, jsonAnswer, noContent } from '../admin-call.ts';
-import { compileQuerySchema, compileSchema } from '../validate.ts';
+import { compileQuerySchema, compileSchema, compileTaggedUnion } from '../validate.ts';
 import { keyQuerySchema, pageSize } from './admin-queries.ts';
 
 export interface AdminKeysOptions {
@@ -39,7 +38,7 @@ export interface AdminKeysOptions {
 
 const checkBody = compileSchema(newKeySchema);
 const checkPatch = compileSchema(keyPatchSchema);
-const checkRotation = compileSchema(rotationSchema);
+const checkRotation = compileTaggedUnion(rotationSchema, 'mode');
 const checkQuery = compileQuerySchema(keyQuerySchema);
 
 export function createAdminKeys(options: AdminKeysOptions) {
@@ -184,15 +183,17 @@ async function requireRotator(
 async function rotate(
   id: string,
   { body, actor, prepare }: Pick<AdminCall, 'body' | 'actor' | 'prepare'>,
-  { apiKeys, audit, clock }: AdminKeysOptions,
+  { apiKeys, usage, audit, clock }: AdminKeysOptions,
 ): Promise<Answer> {
-  const request: Static<typeof rotationSchema> = checkRotation(body);
+  const request = checkRotation(body);
+  const [uses] = await usage.read([id]);
   let made: ReturnType<ApiKeys['makeSecret']> | undefined;
   const change = (key: ApiKey): ApiKey => {
     made ??= apiKeys.makeSecret(key);
     return startRotation(key, request, made.secret, clock());
   };
-  const answerFor = (key: ApiKey) => jsonAnswer(201, { key: presentKey(key, clock()), apiKey: made?.apiKey });
+  const answerFor = (key: ApiKey) =>
+    jsonAnswer(201, { key: presentKey(key, clock(), uses), apiKey: made?.apiKey });
   const { value } = await underAudit(
     audit,
     { actor, action: `key.rotation.${request.mode}`, target: `key/${id}` },

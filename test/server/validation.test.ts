@@ -1,0 +1,48 @@
+/** What is said of a body that is not right: each fault once, by its place, and what may stand there. */
+import { beforeAll, expect, test } from 'vitest';
+import type { TestService } from '../support/service.ts';
+import { describeOnEmbeddedStore } from '../support/stores.ts';
+
+describeOnEmbeddedStore('a body that is not right', store => {
+  let service: TestService;
+  let id: string;
+  beforeAll(async () => {
+    service = await store.start();
+    id = (await service.createKey({})).key.id;
+  });
+
+  test.each<[method: string, path: string, body: unknown, errors: [string, string][]]>([
+    ['POST', '/admin/keys/ID/rotations', {}, [['/mode', 'is required']]],
+    [
+      'POST',
+      '/admin/keys/ID/rotations',
+      { mode: 'x' },
+      [['/mode', 'must be one of overlap, first-use, now']],
+    ],
+    ['POST', '/admin/keys/ID/rotations', { mode: 'overlap', grace: -1 }, [['/grace', 'must be >= 0']]],
+    ['POST', '/admin/keys/ID/rotations', { mode: 'now', grace: 1 }, [['/grace', 'is not known']]],
+    [
+      'POST',
+      '/admin/accounts',
+      { id: 'x', role: 'root' },
+      [['/role', 'must be one of owner, admin, member']],
+    ],
+    ['PATCH', '/admin/keys/ID', { tokenTtl: 1 }, [['/tokenTtl', 'must be >= 2']]],
+  ])('%s %s %j', async (method, path, body, errors) => {
+    const response = await service.admin(method, path.replace('ID', id), body);
+    expect(response.status).toBe(422);
+    const answer = (await response.json()) as { detail: string; errors: unknown };
+    expect(answer.errors).toEqual(errors.map(([pointer, detail]) => ({ pointer, detail })));
+    expect(answer.detail).toBe(errors.map(([pointer, detail]) => `${pointer}: ${detail}`).join('; '));
+  });
+
+  test('in a query is told with what may stand there', async () => {
+    const detailOf = async (query: string) => {
+      const response = await service.admin('GET', `/admin/keys?${query}`);
+      expect(response.status).toBe(400);
+      return ((await response.json()) as { detail: string }).detail;
+    };
+    expect(await detailOf('limit=1001')).toMatch(/^\/limit: is not right\. .*1 to 100/);
+    expect(await detailOf('status=nope')).toMatch(/^\/status: must be one of draft, active/);
+  });
+});
