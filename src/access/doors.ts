@@ -104,11 +104,11 @@ type Way =
 /** Which credential counts. Pure. */
 function chooseDoor(credentials: Credentials, { doors, requireApiKey }: DoorDemand, issuer: string): Way {
   const { authorization, accessKey, apiKeys, tokenInQuery } = credentials;
-  if (credentials.isDoubled) return refuse('several_credentials', 'bearer');
   const others = countOtherCredentials(credentials);
   if (!requireApiKey && doors.length === 1 && doors[0] === 'bearer') return { door: 'bearer', others };
   const bearer = parseBearer(authorization);
-  const ours = bearer.kind === 'bearer' && claimedIssuer(bearer.token) === issuer ? bearer.token : undefined;
+  const claimed = bearer.kind === 'bearer' ? claimedIssuer(bearer.token) : undefined;
+  const ours = bearer.kind === 'bearer' && claimed === issuer ? bearer.token : undefined;
   const visitor = ours === undefined && authorization !== undefined ? { visitor: authorization } : {};
   // A token of ours in another guise, or a key, is no visitor's, and must not get past us as one.
   if (ours === undefined && authorization !== undefined && holdsOurs(authorization, issuer))
@@ -128,8 +128,9 @@ function chooseDoor(credentials: Credentials, { doors, requireApiKey }: DoorDema
       return refuse('several_credentials', 'x-sf-access-key');
     return { door: 'x-sf-access-key', key: accessKey, ...visitor };
   }
-  // A visitor's token is another issuer's business, also where the key beside it is missing.
-  const isAnonymous = ours === undefined && others === 0;
+  // The token of another issuer is a visitor's, also where the key beside it is missing.
+  const isVisitors = claimed !== undefined && ours === undefined;
+  const isAnonymous = others === 0 && (bearer.kind === 'none' || isVisitors);
   if (isAnonymous || !doors.includes('bearer')) {
     if (opensApiKey) return refuse('api_key_missing', 'sc_apikey');
     return refuse('credential_missing', opensAccessKey ? 'x-sf-access-key' : 'bearer');

@@ -9,12 +9,10 @@ export interface Credentials {
   readonly accessKey: string | undefined;
   /** A token in the query is never read (RFC 9700 section 4.3.2), but beside another credential it is one too many. */
   readonly tokenInQuery: boolean;
-  /** A field of these stands there twice: readers differ in which one they take. */
-  readonly isDoubled: boolean;
 }
 
 /**
- * @param headers by lower-case name; a field that stood twice is a list, or has commas in it
+ * @param headers by lower-case name; a field that stood twice is a list, or was joined: then it is no credential
  * @param search the query, without its question mark
  */
 export function readCredentials(
@@ -28,16 +26,7 @@ export function readCredentials(
     apiKeys: [...(header === undefined ? [] : [header]), ...query.apiKeys].filter(text => text !== ''),
     accessKey: single(headers['x-sf-access-key']),
     tokenInQuery: query.tokenInQuery,
-    isDoubled:
-      isDoubled(headers['authorization'], /,\s*(?:$|(?:bearer|basic)\b)/i) ||
-      isDoubled(headers['sc_apikey'], /,/) ||
-      isDoubled(headers['x-sf-access-key'], /,/),
   };
-}
-
-/** @param joint what two fields that were joined have between them, and one never has */
-function isDoubled(field: string | readonly string[] | undefined, joint: RegExp): boolean {
-  return typeof field === 'object' ? field.length > 1 : field !== undefined && joint.test(field);
 }
 
 /** The keys that are meant by all that was sent as `sc_apikey`: one GUID has many forms. */

@@ -220,8 +220,8 @@ export const everywhere: Outcome[] = [
   ],
   ["a visitor's token alone", '400 api_key_missing', () => ({ path: layout, headers: stranger })],
   [
-    "a visitor's opaque token alone",
-    '400 api_key_missing',
+    'a token that nobody can read alone',
+    '401 token_invalid',
     () => ({ path: layout, headers: bearer('opaque') }),
   ],
   [
