@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { requestToken } from '../client/request-token.ts';
-import { loadClientSettings } from '../config/load.ts';
+import { loadClientSettings } from '../config/client-settings.ts';
 import { CommandFailed, exitCodeOf, exitCodes, explainFailure, isNetworkError } from './exit-codes.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;

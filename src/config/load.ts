@@ -1,11 +1,10 @@
 /**
- * The only place that reads the environment: settings and catalogue, checked as a whole and frozen, or every
+ * The only place that reads the service's environment: settings and catalogue, checked as a whole and frozen, or every
  * problem at once.
  */
 import { fileURLToPath } from 'node:url';
 import type { Catalogue } from './catalogue.ts';
 import { checkSettings, findWarnings } from './check-settings.ts';
-import { formats } from './formats.ts';
 import { freezeDeeply } from './frozen.ts';
 import { readJson } from './json-text.ts';
 import { parseCatalogue } from './parse-catalogue.ts';
@@ -19,13 +18,6 @@ export interface LoadedSettings {
   readonly catalogue: Catalogue;
   /** What works, and will surprise: a sentence each. */
   readonly warnings: readonly string[];
-}
-
-/** Where the command line finds the server, and its key. */
-export interface ClientSettings {
-  /** Without a slash at its end. */
-  readonly url: string;
-  readonly apiKey?: string;
 }
 
 /** @throws {ConfigurationError} with every problem there is */
@@ -44,15 +36,6 @@ export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readFi
   if (problems.length > 0 || !settings || !catalogue) throw new ConfigurationError(problems);
   const warnings = [...findWarnings(settings), ...(isOwn ? [] : [usesPackagedCatalogue])];
   return freezeDeeply({ settings, catalogue, warnings });
-}
-
-/** @throws {ConfigurationError} where KEYTURN_URL is no base URL */
-export function loadClientSettings(env: NodeJS.ProcessEnv): ClientSettings {
-  const url = (env['KEYTURN_URL'] || 'http://127.0.0.1:8080').replace(/\/+$/, '');
-  const apiKey = env['KEYTURN_API_KEY'] || undefined;
-  if (formats.upstream(url)) return Object.freeze({ url, ...(apiKey === undefined ? {} : { apiKey }) });
-  const expected = 'an http or https URL without user, password, query and fragment';
-  throw new ConfigurationError([{ where: 'KEYTURN_URL', was: showValue(url), expected }]);
 }
 
 type CatalogueFile = 'features' | 'controllers';

@@ -1,5 +1,5 @@
 /** Schemas at work: a body or a query is of its type, or every fault is named at once. */
-import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { type Static, type TLiteral, type TObject, type TSchema, type TUnion, Type } from 'typebox';
 import { type InvalidValue, invalidValues } from '../protocol/errors.ts';
@@ -13,8 +13,9 @@ addFormats.default(ajv);
  * The check throws a problem `validation_failed`, with each fault by JSON pointer.
  */
 export function compileSchema<T extends TSchema>(schema: T) {
-  const validate = ajv.compile<Static<T>>(schema);
+  const compiled = compileLater(schema);
   return (value: unknown): Static<T> => {
+    const validate = compiled();
     if (validate(value)) return value;
     throw invalidValues(describeAll(validate.errors ?? []));
   };
@@ -41,8 +42,9 @@ function constantOf({ properties }: TObject, tag: string): string {
 
 /** As {@link compileSchema}, for a query: each parameter once, all of them text. The problem is a `malformed_request`. */
 export function compileQuerySchema<T extends TSchema>(schema: T) {
-  const validate = ajv.compile<Static<T>>(schema);
+  const compiled = compileLater(schema);
   return (querystring: string): Static<T> => {
+    const validate = compiled();
     const parameters = [...new URLSearchParams(querystring)];
     const value = Object.fromEntries(parameters);
     const isValid = validate(value);
@@ -50,6 +52,12 @@ export function compileQuerySchema<T extends TSchema>(schema: T) {
     if (isValid && faults.length === 0) return value;
     throw invalidValues(faults, 'malformed_request');
   };
+}
+
+/** Once, when it is first needed: all of them together are a good part of a start. */
+function compileLater<T extends TSchema>(schema: T): () => ValidateFunction<Static<T>> {
+  let validate: ValidateFunction<Static<T>> | undefined;
+  return () => (validate ??= ajv.compile<Static<T>>(schema));
 }
 
 function findDoubled(parameters: readonly (readonly [string, string])[]): InvalidValue[] {

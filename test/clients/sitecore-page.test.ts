@@ -40,6 +40,7 @@ describeOnEmbeddedStore('a wrong key', store => {
     api_key_unusable: async () => [await disabled()],
     api_keys_differ: async () => [await keyOf(), { sc_apikey: await keyOf() }],
     controller_not_allowed: async () => [await keyOf({ allowedControllers: '' })],
+    audience_mismatch: async () => [await keyOf({ audiences: ['https://api.example'] })],
     origin_not_allowed: async () => [await keyOf(), { origin: 'https://other.example' }],
   };
 

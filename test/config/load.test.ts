@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { loadClientSettings, loadSettings } from '../../src/config/load.ts';
+import { loadClientSettings } from '../../src/config/client-settings.ts';
+import { loadSettings } from '../../src/config/load.ts';
 import { formatProblems } from '../../src/config/problems.ts';
 import { readFileWithMode } from '../../src/config/read-file.ts';
 import { resolveIssuer, settingsSchema } from '../../src/config/settings.ts';

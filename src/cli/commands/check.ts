@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Decision } from '../../access/decide.ts';
 import { createGuard } from '../../access/guard.ts';
 import { createTokenVerifier } from '../../access/verify-token.ts';
-import { loadClientSettings } from '../../config/load.ts';
+import { loadClientSettings } from '../../config/client-settings.ts';
 import { longestTokenLife } from '../../protocol/claims.ts';
 import { problems } from '../../protocol/errors.ts';
 import { fetchAudience, fetchIssuer, fetchVerificationKeys } from '../discovery.ts';

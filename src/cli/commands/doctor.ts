@@ -1,7 +1,7 @@
 /** `keyturn doctor`: looks a server over, and says what is not as it should be. */
 import type { Command } from 'commander';
 import { clockSkewSeconds } from '../../access/verify-token.ts';
-import { loadClientSettings } from '../../config/load.ts';
+import { loadClientSettings } from '../../config/client-settings.ts';
 import { type AdminClient, type JsonObject, openAdminClient } from '../admin-client.ts';
 import { allowsAnyController, allowsAnyOrigin } from '../discouraged.ts';
 import { fetchIssuer, fetchPublic } from '../discovery.ts';

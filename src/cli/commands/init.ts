@@ -1,10 +1,6 @@
 /** `keyturn init`: makes the first owner, straight in the store. Works once per deployment. */
 import type { Command } from 'commander';
-import { initialise, openFoundation } from '../../compose.ts';
-import { loadSettings } from '../../config/load.ts';
 import type { Settings } from '../../config/settings.ts';
-import { isAccountName, presentAccount } from '../../issuer/account.ts';
-import { createLogger } from '../../server/logger.ts';
 import { CommandFailed, exitCodes } from '../exit-codes.ts';
 import { withSecret } from '../options.ts';
 import { handOver, type OutputOptions, say, type Secret, type Terminal } from '../terminal.ts';
@@ -19,6 +15,11 @@ export function addInitCommand(program: Command, terminal: Terminal): void {
 type InitOptions = OutputOptions & { account: string };
 
 async function init(terminal: Terminal, options: InitOptions): Promise<void> {
+  // The store is much to load, and the other commands need none of it.
+  const [{ loadSettings }, { isAccountName }] = await Promise.all([
+    import('../../config/load.ts'),
+    import('../../issuer/account.ts'),
+  ]);
   const { settings } = loadSettings(terminal.env);
   if (!isAccountName(options.account)) {
     throw new CommandFailed('That cannot be the name of an account: see docs/admin-api.md.', exitCodes.usage);
@@ -27,6 +28,11 @@ async function init(terminal: Terminal, options: InitOptions): Promise<void> {
 }
 
 async function makeOwner(terminal: Terminal, accountId: string, settings: Settings): Promise<Secret> {
+  const [{ initialise, openFoundation }, { presentAccount }, { createLogger }] = await Promise.all([
+    import('../../compose.ts'),
+    import('../../issuer/account.ts'),
+    import('../../server/logger.ts'),
+  ]);
   const logger = createLogger('warn', { write: text => terminal.stderr.write(text) });
   const foundation = await openFoundation(settings, { logger });
   try {

@@ -1,9 +1,6 @@
 /** `keyturn serve`: runs the service until it is told to stop. */
 import { once } from 'node:events';
 import type { Command } from 'commander';
-import { openService } from '../../compose.ts';
-import { loadSettings } from '../../config/load.ts';
-import { createLogger } from '../../server/logger.ts';
 import { say, type Terminal } from '../terminal.ts';
 import { welcomeText } from '../welcome.ts';
 
@@ -15,10 +12,16 @@ export function addServeCommand(program: Command, terminal: Terminal): void {
 }
 
 async function serve(terminal: Terminal): Promise<void> {
+  const stopped = askedToStop();
+  // A service is much to load, and the other commands need none of it.
+  const [{ openService }, { loadSettings }, { createLogger }] = await Promise.all([
+    import('../../compose.ts'),
+    import('../../config/load.ts'),
+    import('../../server/logger.ts'),
+  ]);
   const loaded = loadSettings(terminal.env);
   const logger = createLogger(loaded.settings.logLevel);
   for (const warning of loaded.warnings) logger.warn(warning);
-  const stopped = askedToStop();
   const service = await openService(loaded, { logger });
   if (service.welcome !== undefined) terminal.stdout.write(welcomeText(service.issuer, service.welcome));
   say(terminal, `Keyturn serves on ${service.issuer} (port ${service.port}).`);

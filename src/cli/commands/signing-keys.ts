@@ -1,7 +1,7 @@
 /** `keyturn signing-keys`: the keys that sign tokens, from the first to the last of their days. */
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import type { Command } from 'commander';
-import { loadClientSettings } from '../../config/load.ts';
+import { loadClientSettings } from '../../config/client-settings.ts';
 import { type AdminClient, type JsonObject, openAdminClient } from '../admin-client.ts';
 import { fetchSigningAlg } from '../discovery.ts';
 import { CommandFailed } from '../exit-codes.ts';
