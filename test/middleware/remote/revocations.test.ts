@@ -5,7 +5,7 @@
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import type { TestService } from '../../support/service.ts';
-import { describeOnEachStore } from '../../support/stores.ts';
+import { describeOnEmbeddedStore } from '../../support/stores.ts';
 import { until } from '../../support/until.ts';
 import { type Guarded, openGuarded } from './guarded.ts';
 import {
@@ -27,7 +27,7 @@ function guard(options: Parameters<typeof openGuarded>[0]): Guarded {
   return guarded;
 }
 
-describeOnEachStore('the revocations of a service', store => {
+describeOnEmbeddedStore('the revocations of a service', store => {
   let service: TestService;
   let apiKey: string;
   let proxy: FaultProxy;
