@@ -9,8 +9,8 @@ import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import express from 'express';
 import { createGuard, type GuardOptions } from '../src/middleware/express.ts';
-import { markdownTable, spread } from './report.ts';
-import { createResourceServer, serveEmbedded } from './service.ts';
+import { describeTimes, markdownTable, spread } from './report.ts';
+import { createKey, createResourceServer, revoke, serveEmbedded, tokenFor } from './service.ts';
 
 interface Served {
   readonly issuer: string;
@@ -49,7 +49,7 @@ async function measure(): Promise<void> {
   try {
     say(await measureRefusals(served, url));
     say('');
-    say(await measureCost(guarded, url, await tokenOf(served.apiKey, issuer)));
+    say(await measureCost(guarded, url, await tokenFor(issuer, served.apiKey)));
   } finally {
     guarded.disconnect();
     service.disconnect();
@@ -62,11 +62,11 @@ async function measureRefusals(served: Served, url: string): Promise<string> {
   const count = Number(options.keys);
   const [sinceSent, sinceAnswered, answers] = [[], [], []] as [number[], number[], number[]];
   for (let i = 0; i < count; i += 1) {
-    const apiKey = await createKey(served);
-    const token = await tokenOf(apiKey, issuer);
+    const apiKey = await createKey(issuer, served.ownerKey);
+    const token = await tokenFor(issuer, apiKey);
     if ((await ask(url, token)) !== 200) throw new Error('a good token was refused');
     const sent = performance.now();
-    const revoking = revoke(apiKey, issuer).then(() => performance.now());
+    const revoking = revoke(issuer, apiKey).then(() => performance.now());
     for (let status = 200; status === 200;) {
       status = await ask(url, token);
       if (status !== 200 && status !== 401) throw new Error(`the guard answered ${status}`);
@@ -201,39 +201,6 @@ function ask(url: string, token: string): Promise<number> {
       .once('error', reject)
       .end();
   });
-}
-
-async function createKey({ issuer, ownerKey }: Served): Promise<string> {
-  const response = await fetch(`${issuer}/admin/keys`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${await tokenOf(ownerKey, issuer)}`,
-      'content-type': 'application/json',
-    },
-    body: JSON.stringify({ name: 'Bench', feature: 'connections' }),
-  });
-  return ((await response.json()) as { apiKey: string }).apiKey;
-}
-
-async function tokenOf(apiKey: string, issuer: string): Promise<string> {
-  const body = new URLSearchParams({ grant_type: 'client_credentials', client_secret: apiKey });
-  const response = await fetch(`${issuer}/oauth/token`, { method: 'POST', body });
-  return ((await response.json()) as { access_token: string }).access_token;
-}
-
-async function revoke(apiKey: string, issuer: string): Promise<void> {
-  const response = await fetch(`${issuer}/oauth/revoke`, {
-    method: 'POST',
-    body: new URLSearchParams({ token: apiKey }),
-  });
-  await response.text();
-  if (response.status !== 200) throw new Error(`not revoked: ${response.status}`);
-}
-
-function describeTimes(times: readonly number[]): string[] {
-  const sorted = times.toSorted((a, b) => a - b);
-  const at = (part: number) => (sorted[Math.ceil(part * sorted.length) - 1] ?? Number.NaN).toFixed(1);
-  return [String(sorted.length), at(0.5), at(0.99), at(1)];
 }
 
 function say(text: string): void {

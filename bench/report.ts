@@ -75,3 +75,10 @@ function describeRow(
     median(rounds.map(round => round.cpu)).toFixed(0),
   ];
 }
+
+/** How many, p50, p99 and the greatest, in milliseconds. */
+export function describeTimes(times: readonly number[]): string[] {
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (part: number) => (sorted[Math.ceil(part * sorted.length) - 1] ?? Number.NaN).toFixed(1);
+  return [String(sorted.length), at(0.5), at(0.99), at(1)];
+}

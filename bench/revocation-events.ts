@@ -10,8 +10,8 @@ import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { openEvents } from '../test/support/event-reader.ts';
 import { exchangeRequest } from './bare-servers.ts';
-import { markdownTable } from './report.ts';
-import { createResourceServer, serveEmbedded } from './service.ts';
+import { describeTimes, markdownTable } from './report.ts';
+import { createResourceServer, revoke, serveEmbedded, tokenFor } from './service.ts';
 
 interface Served {
   readonly issuer: string;
@@ -159,24 +159,6 @@ async function askForUse(child: ChildProcess): Promise<Use> {
   child.send('use');
   const [use] = (await answered) as [Use];
   return use;
-}
-
-async function tokenFor(issuer: string, apiKey: string): Promise<string> {
-  const response = await fetch(`${issuer}/oauth/token`, { method: 'POST', ...exchangeRequest(apiKey) });
-  return ((await response.json()) as { access_token: string }).access_token;
-}
-
-async function revoke(issuer: string, token: string): Promise<void> {
-  const body = new URLSearchParams({ token });
-  const response = await fetch(`${issuer}/oauth/revoke`, { method: 'POST', body });
-  await response.text();
-  if (response.status !== 200) throw new Error(`not revoked: ${response.status}`);
-}
-
-function describeTimes(times: readonly number[]): string[] {
-  const sorted = times.toSorted((a, b) => a - b);
-  const at = (part: number) => (sorted[Math.ceil(part * sorted.length) - 1] ?? Number.NaN).toFixed(1);
-  return [String(sorted.length), at(0.5), at(0.99), at(1)];
 }
 
 function say(text: string): void {

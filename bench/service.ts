@@ -44,11 +44,7 @@ export async function serveOverRedis(redisUrl: string): Promise<{ issuer: string
   });
   const ownerKey = await makeOwner(loaded);
   const { issuer } = await openService(loaded, { logger });
-  const made = await call(`${issuer}/admin/keys`, await tokenFor(issuer, ownerKey), {
-    name: 'Bench',
-    feature: 'connections',
-  });
-  return { issuer, apiKey: String(made['apiKey']) };
+  return { issuer, apiKey: await createKey(issuer, ownerKey) };
 }
 
 export function exchangeTarget({ issuer, apiKey }: { issuer: string; apiKey: string }): Target {
@@ -74,8 +70,25 @@ async function makeOwner(loaded: LoadedSettings): Promise<string> {
   }
 }
 
-async function tokenFor(issuer: string, apiKey: string): Promise<string> {
+export async function tokenFor(issuer: string, apiKey: string): Promise<string> {
   return (await requestToken({ issuer, apiKey })).accessToken;
+}
+
+/** Revokes a token or a key string. @throws where that is not known to be in force */
+export async function revoke(issuer: string, token: string): Promise<void> {
+  const body = new URLSearchParams({ token });
+  const response = await fetch(`${issuer}/oauth/revoke`, { method: 'POST', body });
+  await response.text();
+  if (response.status !== 200) throw new Error(`not revoked: ${response.status}`);
+}
+
+/** Makes a key of the feature `connections`. */
+export async function createKey(issuer: string, ownerKey: string): Promise<string> {
+  const made = await call(`${issuer}/admin/keys`, await tokenFor(issuer, ownerKey), {
+    name: 'Bench',
+    feature: 'connections',
+  });
+  return String(made['apiKey']);
 }
 
 async function call(url: string, token: string, body: object): Promise<Record<string, unknown>> {

@@ -69,6 +69,7 @@ function shareRounds(round: () => Promise<void>): () => Promise<void> {
   };
   return () => {
     if (current === undefined) return begin();
+    // Who began the present round hears of its failure; the next is another.
     next ??= current
       .catch(() => undefined)
       .then(() => {

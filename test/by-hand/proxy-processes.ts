@@ -1,9 +1,11 @@
 /** nginx and Caddy as this machine has them, with the configurations of examples/, on ports and in directories of their own. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { freePort } from '../support/free-port.ts';
+import { until } from '../support/until.ts';
 
 export interface ProxyProcess {
   readonly port: number;
@@ -56,7 +58,7 @@ async function start(
   prepare: (directory: string) => Promise<string[]>,
 ): Promise<ProxyProcess> {
   const directory = await mkdtemp(path.join(tmpdir(), `keyturn-${program}-`));
-  const port = await findFreePort();
+  const port = await freePort();
   await cp(path.join(examples, path.dirname(example)), directory, { recursive: true });
   await movePorts(path.join(directory, path.basename(example)), port, behind);
   const child = spawn(program, await prepare(directory), {
@@ -91,21 +93,11 @@ async function movePorts(file: string, port: number, { keyturnPort, appPort }: B
   await writeFile(file, moved);
 }
 
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
-
 async function untilListening(port: number, child: ChildProcess): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
+  await until('the proxy listens', () => {
     if (child.exitCode !== null) throw new Error(`exit code ${child.exitCode}`);
-    if (await isListening(port)) return;
-    await new Promise(resolve => setTimeout(resolve, 50));
-  }
-  throw new Error('it does not listen');
+    return isListening(port);
+  });
 }
 
 function isListening(port: number): Promise<boolean> {

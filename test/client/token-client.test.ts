@@ -235,6 +235,7 @@ describe('the API key', () => {
     [{ issuer: 'ftp://keys.example.com' }, 'issuer'],
     [{ issuer: 'https://user:password@keys.example.com' }, 'issuer'],
     [{ issuer: 'https://keys.example.com/?a' }, 'issuer'],
+    [{ patience: 5, patiens: 5 }, 'patiens'],
   ])('and the issuer have to make sense: %j', (options, name) => {
     expect(() => stage.client(options)).toThrow(TypeError);
     expect(() => stage.client(options)).toThrow(name);

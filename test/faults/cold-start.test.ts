@@ -4,6 +4,7 @@ import { openService } from '../../src/compose.ts';
 import { loadSettings } from '../../src/config/load.ts';
 import { createLogger } from '../../src/server/logger.ts';
 import { StoreUnfit } from '../../src/store/store.ts';
+import { freePort } from '../support/free-port.ts';
 import { startRedis } from '../support/redis-servers.ts';
 import { until } from '../support/until.ts';
 import { afterwards, deploy } from './deployments.ts';
@@ -32,6 +33,31 @@ test('F14: without Redis an instance lives and lets nobody in; with it, it serve
   expect((await client.use(late, revoked)).outcome).toBe(401);
   expect((await client.exchange(late, key)).outcome).toBe(200);
 }, 60_000);
+
+test('F14: an instance answers probes before it knows that Redis is away', async () => {
+  const port = await freePort();
+  const loaded = loadSettings({
+    KEYTURN_PORT: String(port),
+    KEYTURN_REDIS_URL: `redis://127.0.0.1:${await freePort()}`,
+    KEYTURN_PEPPER: 'a-pepper-for-the-tests-alone-0001',
+    KEYTURN_MASTER_KEY: 'a-master-key-for-the-tests-alone-1',
+  });
+  const logger = createLogger('silent', { write: () => undefined });
+  let isOpen = false;
+  const opening = openService(loaded, { logger }).then(service => {
+    isOpen = true;
+    return service;
+  });
+  const ask = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
+  await until('it lives', () =>
+    ask('/livez').then(
+      status => status === 200,
+      () => false,
+    ),
+  );
+  expect([await ask('/readyz'), await ask('/v2/connections'), isOpen]).toEqual([503, 503, false]);
+  await (await opening).close();
+});
 
 test('a Redis that does not let us in is not waited for', async () => {
   const redis = await startRedis(['requirepass secret']);

@@ -36,6 +36,18 @@ describeOnEmbeddedStore('discovery', store => {
         expect(response.headers.get('set-cookie')).toBeNull();
       }
     });
+    test('tells pages of any origin that they may ask with whatever they like', async () => {
+      const headers = {
+        origin: 'https://app.example',
+        'access-control-request-method': 'GET',
+        'access-control-request-headers': 'x-anything',
+      };
+      const response = await fetch(service.url + path, { method: 'OPTIONS', headers });
+      expect(response.status).toBe(204);
+      expect(response.headers.get('access-control-allow-origin')).toBe('*');
+      expect(response.headers.get('access-control-allow-headers')).toBe('*');
+      expect(response.headers.get('access-control-allow-credentials')).toBeNull();
+    });
     test('is sent once to those who keep it', async () => {
       const etag = (await fetch(service.url + path)).headers.get('etag') ?? '';
       expect(etag).toMatch(/^"[\w-]{43}"$/);
@@ -132,7 +144,7 @@ describeOnEmbeddedStore('discovery', store => {
       expect([200, 400, 401], name).toContain(response.status);
     }
   });
-  test('the scopes are those of the features, each once', async () => {
+  test('the scopes are those of the features, and what routes ask of accounts besides, each once', async () => {
     const { scopes_supported: scopes } = (await read(paths.server)) as { scopes_supported: string[] };
     expect(scopes).toEqual(
       expect.arrayContaining([
@@ -140,6 +152,8 @@ describeOnEmbeddedStore('discovery', store => {
         'services:manage',
         'items:read',
         'keyturn:introspect',
+        'content:read',
+        'content:delete',
       ]),
     );
     expect(new Set(scopes).size).toBe(scopes.length);

@@ -130,6 +130,7 @@ async function send(
     throw new IssuerUnreachable(`${path} is not answered${reasonOf(cause)}`, { cause });
   });
   if (response.ok) return response;
+  // A body that nobody reads, broken or not; what is wrong is told by the status.
   response.body?.cancel().catch(() => undefined);
   const seconds = Number(response.headers.get('retry-after'));
   throw new IssuerUnreachable(`${path} is answered with ${response.status}`, {

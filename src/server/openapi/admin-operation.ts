@@ -44,6 +44,8 @@ export function patchBody(schema: SchemaName, example: object): Body {
   return { ...jsonBody(schema, example), types: ['application/merge-patch+json', 'application/json'] };
 }
 
+export const gone: Answer = { status: 204, description: 'It is gone.' };
+
 export const ifMatch: Parameter = {
   name: 'If-Match',
   in: 'header',

@@ -2,7 +2,7 @@
 import { Type } from 'typebox';
 import { accountName } from '../../issuer/account.ts';
 import { accountQuerySchema, auditQuerySchema } from '../routes/admin-queries.ts';
-import { describeCall, ifMatch, jsonBody, patchBody } from './admin-operation.ts';
+import { describeCall, gone, ifMatch, jsonBody, patchBody } from './admin-operation.ts';
 import { answerJson } from './answers.ts';
 import { describeKeyCalls } from './key-operations.ts';
 import { type Operation, type Parameter, parametersOf } from './operation.ts';
@@ -53,7 +53,7 @@ function accountOperations(): Operation[] {
       id: 'deleteAccount',
       summary: 'End an account, and its access key',
       parameters: [accountId, ifMatch],
-      answer: { status: 204, description: 'It is gone.' },
+      answer: gone,
       codes: ['not_found', 'conflict', 'precondition_failed'],
     }),
     describeCall('post', '/admin/accounts/{id}/access-key', 'keyturn:accounts:update', {
@@ -69,7 +69,7 @@ function accountOperations(): Operation[] {
       id: 'deleteAccessKey',
       summary: 'End the access key of an account',
       parameters: [accountId],
-      answer: { status: 204, description: 'It is gone.' },
+      answer: gone,
       codes: ['not_found', 'conflict'],
     }),
   ];

@@ -1,29 +1,20 @@
 /** How a resource route refuses at each of its doors: asked of what answers, so that the two cannot differ. */
 import { doorDenialResponse } from '../../middleware/door-denial.ts';
-import { DOORS, type Door } from '../../protocol/doors.ts';
+import type { Door } from '../../protocol/doors.ts';
 import { type DenialCode, problems } from '../../protocol/errors.ts';
 import { problemMediaType } from '../../protocol/problem-document.ts';
 import { type Answer, answerProblems, describeCode } from './answers.ts';
-import { refusedToken } from './refusals.ts';
+import { refusedCaller, refusedToken } from './refusals.ts';
 
-/** @param doors those that the route has beside the token, which works everywhere */
+/** Where no token is let in, what looks like one of ours is refused all the same: it is not to get past as a visitor's. */
 export function refusedAtDoors(doors: readonly Door[], isGraphql: boolean): Answer[] {
   const guessable = doors.some(door => door !== 'bearer');
   return [
-    ...DOORS.filter(door => door === 'bearer' || doors.includes(door)).flatMap(door =>
-      codesOf[door].map(code => describe(door, code, isGraphql)),
-    ),
+    ...(doors.includes('bearer') ? [] : [describe('bearer', 'token_invalid', isGraphql)]),
+    ...doors.flatMap(door => codesOf[door].map(code => describe(door, code, isGraphql))),
     ...(guessable ? answerProblems(['too_many_requests']) : []),
   ];
 }
-
-const ofCaller = [
-  'audience_mismatch',
-  'controller_not_allowed',
-  'origin_not_allowed',
-  'insufficient_scope',
-  'revocation_state_stale',
-] as const satisfies readonly DenialCode[];
 
 const codesOf: Record<Door, readonly DenialCode[]> = {
   bearer: refusedToken,
@@ -34,9 +25,9 @@ const codesOf: Record<Door, readonly DenialCode[]> = {
     'api_key_unknown',
     'api_key_unpublished',
     'api_key_unusable',
-    ...ofCaller,
+    ...refusedCaller,
   ],
-  'x-sf-access-key': ['several_credentials', 'credential_missing', 'access_key_invalid', ...ofCaller],
+  'x-sf-access-key': ['several_credentials', 'credential_missing', 'access_key_invalid', ...refusedCaller],
 };
 
 function describe(door: Door, code: DenialCode, isGraphql: boolean): Answer {

@@ -18,6 +18,20 @@ export function html(pieces: TemplateStringsArray, ...parts: readonly Part[]): H
 /** Of the template, not of what is put in: that may stand in a `pre`. */
 const indentation = /\n\s+/g;
 
+/** @param rows `tr` elements, with a cell for each column */
+export function table(columns: readonly string[], rows: readonly Html[]): Html {
+  return html`<table>
+    <thead>
+      <tr>
+        ${columns.map(name => html`<th scope="col">${name}</th>`)}
+      </tr>
+    </thead>
+    <tbody>
+      ${rows}
+    </tbody>
+  </table>`;
+}
+
 /** Text in which what stands between backticks is code. */
 export function prose(text: string): Html {
   const paragraphs = text.split('\n\n').map(paragraph => {

@@ -1,6 +1,6 @@
 /** The operations on API keys, and of a key on itself. */
 import { keyQuerySchema } from '../routes/admin-queries.ts';
-import { describeCall, ifMatch, jsonBody, patchBody } from './admin-operation.ts';
+import { describeCall, gone, ifMatch, jsonBody, patchBody } from './admin-operation.ts';
 import { answerJson } from './answers.ts';
 import { type Operation, type Parameter, parametersOf } from './operation.ts';
 
@@ -57,7 +57,7 @@ export function describeKeyCalls(): Operation[] {
       id: 'deleteKey',
       summary: 'End a key and every token of it, and forget it',
       parameters: [keyId, ifMatch],
-      answer: { status: 204, description: 'It is gone.' },
+      answer: gone,
       codes: ['not_found', 'precondition_failed'],
     }),
     step('publish', 'Make a draft usable'),

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { describeRequest } from './curl.ts';
 import type { DescribedResponse } from './answers.ts';
 import type { OpenApiDocument } from './document.ts';
-import { html, Html, prose } from './html.ts';
+import { html, Html, prose, table } from './html.ts';
 import type { Parameter } from './operation.ts';
 import { styleSheet } from './page-style.ts';
 import type { DocumentedOperation } from './shared-responses.ts';
@@ -126,7 +126,7 @@ function writeParameters(parameters: readonly Parameter[]): Html {
         <td>${prose(parameter.description ?? '')}</td>
       </tr>`,
   );
-  return table('Parameters', ['Name', 'In', 'Type', 'Meaning'], rows);
+  return titledTable('Parameters', ['Name', 'In', 'Type', 'Meaning'], rows);
 }
 
 function writeBody({ content }: NonNullable<DocumentedOperation['requestBody']>): Html {
@@ -137,7 +137,7 @@ function writeBody({ content }: NonNullable<DocumentedOperation['requestBody']>)
         <td>${describeType(schema)}</td>
       </tr>`,
   );
-  return table('Body', ['Content type', 'Schema'], rows);
+  return titledTable('Body', ['Content type', 'Schema'], rows);
 }
 
 /** The cells of an answer's row, by reference where operations share it. */
@@ -156,7 +156,7 @@ function writeAnswers(responses: DocumentedOperation['responses'], shared: Share
       ${cells}
     </tr>`;
   });
-  return table('Answers', ['Status', 'Meaning', 'Fields and body'], rows);
+  return titledTable('Answers', ['Status', 'Meaning', 'Fields and body'], rows);
 }
 
 function writeAnswer({ description, headers = {}, content = {} }: DescribedResponse): Html {
@@ -196,16 +196,7 @@ function writeSchemas(schemas: readonly [string, JsonSchema][]): Html {
   </section>`;
 }
 
-function table(title: string, columns: readonly string[], rows: readonly Html[]): Html {
+function titledTable(title: string, columns: readonly string[], rows: readonly Html[]): Html {
   return html`<h4>${title}</h4>
-    <table>
-      <thead>
-        <tr>
-          ${columns.map(name => html`<th scope="col">${name}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>`;
+    ${table(columns, rows)}`;
 }

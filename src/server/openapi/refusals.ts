@@ -11,6 +11,15 @@ export const refusedAnywhere: readonly ProblemCode[] = [
   'not_initialised',
 ];
 
+/** Of a caller who is known, by whatever credential. */
+export const refusedCaller = [
+  'audience_mismatch',
+  'controller_not_allowed',
+  'origin_not_allowed',
+  'insufficient_scope',
+  'revocation_state_stale',
+] as const satisfies readonly DenialCode[];
+
 /** Of a caller with a token, or without one. */
 export const refusedToken = [
   'several_credentials',
@@ -18,11 +27,7 @@ export const refusedToken = [
   'token_invalid',
   'token_expired',
   'token_revoked',
-  'audience_mismatch',
-  'controller_not_allowed',
-  'origin_not_allowed',
-  'insufficient_scope',
-  'revocation_state_stale',
+  ...refusedCaller,
 ] as const satisfies readonly DenialCode[];
 
 /** Of a body, before anybody looks at what it says. */

@@ -1,5 +1,5 @@
 /** A JSON schema in words, for a cell of a table. */
-import { html, type Html } from './html.ts';
+import { html, type Html, table } from './html.ts';
 
 /** What the schemas of the document use of JSON Schema 2020-12. */
 export interface JsonSchema {
@@ -44,18 +44,7 @@ export function describeMembers({ properties = {}, required = [] }: JsonSchema):
         <td>${member.description ?? ''}</td>
       </tr>`,
   );
-  return html`<table>
-    <thead>
-      <tr>
-        <th scope="col">Member</th>
-        <th scope="col">Type</th>
-        <th scope="col">Meaning</th>
-      </tr>
-    </thead>
-    <tbody>
-      ${rows}
-    </tbody>
-  </table>`;
+  return table(['Member', 'Type', 'Meaning'], rows);
 }
 
 /** A schema of errors says beside the reference which codes there may be: the description of the answer names them. */

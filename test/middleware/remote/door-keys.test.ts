@@ -1,10 +1,10 @@
 /** Keys that callers send as themselves to a guarded server elsewhere: an answer of the service holds for as long as it is true. */
-import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import type { TestService } from '../../support/service.ts';
 import { describeOnEmbeddedStore } from '../../support/stores.ts';
 import { until } from '../../support/until.ts';
-import { type Guarded, openGuarded } from './guarded.ts';
+import { type Guarded, guardInTest } from './guarded.ts';
 import { answerJson, event, type ScriptedService, startScriptedService } from './scripted-service.ts';
 
 const layout = {
@@ -17,12 +17,6 @@ const content = {
   scope: 'content:read',
   doors: ['x-sf-access-key'],
 } as const;
-
-function guard(options: Parameters<typeof openGuarded>[0]): Guarded {
-  const guarded = openGuarded(options);
-  onTestFinished(() => guarded.close());
-  return guarded;
-}
 
 describeOnEmbeddedStore('a key at the door', store => {
   let service: TestService;
@@ -40,7 +34,7 @@ describeOnEmbeddedStore('a key at the door', store => {
     return () => proxy.close();
   });
   const open = (options: object = {}) =>
-    guard({
+    guardInTest({
       issuer: service.url,
       audience: service.url,
       apiKey,
@@ -154,7 +148,7 @@ describe('an answer about a key', () => {
   let guarded: Guarded;
   beforeEach(async () => {
     service = await startScriptedService();
-    guarded = guard({ issuer: service.url, audience: service.url, apiKey: 'a key' });
+    guarded = guardInTest({ issuer: service.url, audience: service.url, apiKey: 'a key' });
     await guarded.ready();
     return () => service.close();
   });

@@ -1,4 +1,5 @@
 /** The guard of a server elsewhere, as a test asks it: on a clock that the test can move, and with what it has warned of. */
+import { onTestFinished } from 'vitest';
 import type { GuardOptions } from '../../../src/middleware/guard-options.ts';
 import { readDemand, type RouteDemand } from '../../../src/middleware/guard-options.ts';
 import { judgeRequest } from '../../../src/middleware/judge.ts';
@@ -54,6 +55,19 @@ export function openGuarded(options: Omit<GuardOptions, 'warn'>): Guarded {
     ready: () => server.ready(),
     close: () => server.close(),
   };
+}
+
+/** Something to do when a test is over. */
+export type AtTheEnd = (end: () => void | Promise<void>) => void;
+
+/** As {@link openGuarded}, closed behind the test. @param atTheEnd of the test's own, where others run beside it */
+export function guardInTest(
+  options: Parameters<typeof openGuarded>[0],
+  atTheEnd: AtTheEnd = onTestFinished,
+): Guarded {
+  const guarded = openGuarded(options);
+  atTheEnd(() => guarded.close());
+  return guarded;
 }
 
 function codeOf(body: object): string {

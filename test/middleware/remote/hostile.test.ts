@@ -1,7 +1,7 @@
 /** What a guard elsewhere does with a service that means it harm, or with whoever has got between the two. */
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { until } from '../../support/until.ts';
-import { type Guarded, openGuarded } from './guarded.ts';
+import { type Guarded, guardInTest } from './guarded.ts';
 import {
   type Answer,
   answerEvents,
@@ -20,8 +20,7 @@ beforeEach(async () => {
 });
 
 function open(options: object = {}): Guarded {
-  const guarded = openGuarded({ issuer: service.url, audience: service.url, apiKey, ...options });
-  onTestFinished(() => guarded.close());
+  const guarded = guardInTest({ issuer: service.url, audience: service.url, apiKey, ...options });
   return guarded;
 }
 

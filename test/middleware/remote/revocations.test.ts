@@ -2,12 +2,12 @@
  * What a guard elsewhere knows of revocations: none is missed, whatever becomes of the connection, and where it cannot know,
  * it does not let in.
  */
-import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import type { TestService } from '../../support/service.ts';
 import { describeOnEmbeddedStore } from '../../support/stores.ts';
 import { until } from '../../support/until.ts';
-import { type Guarded, openGuarded } from './guarded.ts';
+import { guardInTest } from './guarded.ts';
 import {
   answerEvents,
   answerJson,
@@ -20,12 +20,6 @@ import {
 } from './scripted-service.ts';
 
 const path = '/oauth/revocations';
-
-function guard(options: Parameters<typeof openGuarded>[0]): Guarded {
-  const guarded = openGuarded(options);
-  onTestFinished(() => guarded.close());
-  return guarded;
-}
 
 describeOnEmbeddedStore('the revocations of a service', store => {
   let service: TestService;
@@ -40,7 +34,7 @@ describeOnEmbeddedStore('the revocations of a service', store => {
     return () => proxy.close();
   });
   const open = (options: object = {}) =>
-    guard({
+    guardInTest({
       issuer: service.url,
       audience: service.url,
       apiKey,
@@ -169,7 +163,7 @@ describe('a stream', () => {
     return () => service.close();
   });
   const open = (options: object = {}) =>
-    guard({ issuer: service.url, audience: service.url, apiKey: 'a key', timeout: 500, ...options });
+    guardInTest({ issuer: service.url, audience: service.url, apiKey: 'a key', timeout: 500, ...options });
   const client = '0195c2f0-0000-7000-8000-000000000001';
   const exp = Math.ceil(Date.now() / 1000) + 600;
 

@@ -5,7 +5,7 @@ import { startFaultProxy } from '../../support/fault-proxy.ts';
 import type { TestService } from '../../support/service.ts';
 import { describeOnEmbeddedStore } from '../../support/stores.ts';
 import { until } from '../../support/until.ts';
-import { type Guarded, openGuarded } from './guarded.ts';
+import { type AtTheEnd, type Guarded, guardInTest } from './guarded.ts';
 import {
   type Answer,
   answerJson,
@@ -18,12 +18,6 @@ import {
 
 const jwks = '/.well-known/jwks.json';
 
-function guard(options: Parameters<typeof openGuarded>[0], atTheEnd: AtTheEnd = onTestFinished): Guarded {
-  const guarded = openGuarded(options);
-  atTheEnd(() => guarded.close());
-  return guarded;
-}
-
 async function script(atTheEnd: AtTheEnd = onTestFinished): Promise<ScriptedService> {
   const service = await startScriptedService();
   atTheEnd(() => service.close());
@@ -31,12 +25,10 @@ async function script(atTheEnd: AtTheEnd = onTestFinished): Promise<ScriptedServ
 }
 
 function ofScripted(service: ScriptedService, atTheEnd?: AtTheEnd): Guarded {
-  return guard({ issuer: service.url, audience: service.url, apiKey: 'a key', timeout: 500 }, atTheEnd);
+  return guardInTest({ issuer: service.url, audience: service.url, apiKey: 'a key', timeout: 500 }, atTheEnd);
 }
 
 /** Tests that run at the same time have one of their own. */
-type AtTheEnd = (end: () => void | Promise<void>) => void;
-
 describeOnEmbeddedStore('the signing keys of a service', store => {
   let service: TestService;
   let apiKey: string;
@@ -44,7 +36,8 @@ describeOnEmbeddedStore('the signing keys of a service', store => {
     service = await store.start();
     ({ apiKey } = await service.createKey({ feature: 'resource-server' }));
   });
-  const ofService = (url = service.url) => guard({ issuer: service.url, audience: service.url, apiKey, url });
+  const ofService = (url = service.url) =>
+    guardInTest({ issuer: service.url, audience: service.url, apiKey, url });
   const rotate = async (body: object) => {
     const response = await service.admin('POST', '/admin/signing-keys/rotate', body);
     expect(response.status).toBeLessThan(300);
@@ -75,7 +68,7 @@ describeOnEmbeddedStore('the signing keys of a service', store => {
   test('are remembered when the service is away, and those that are not known are 503, never 401', async () => {
     const proxy = await startFaultProxy(service.port);
     onTestFinished(() => proxy.close());
-    const guarded = guard({
+    const guarded = guardInTest({
       issuer: service.url,
       audience: service.url,
       apiKey,

@@ -2,11 +2,11 @@
  * What becomes of good tokens, and of dead ones, while the service is away: each of the modes, for less than the bound, for
  * longer, and when it is back.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { startService, type TestService } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
-import { type Guarded, openGuarded } from './guarded.ts';
+import { type Guarded, guardInTest, openGuarded } from './guarded.ts';
 import {
   answerEvents,
   answerJson,
@@ -16,12 +16,6 @@ import {
   snapshot,
   startScriptedService,
 } from './scripted-service.ts';
-
-function guard(options: Parameters<typeof openGuarded>[0]): Guarded {
-  const guarded = openGuarded(options);
-  onTestFinished(() => guarded.close());
-  return guarded;
-}
 
 describe('a service that is away', () => {
   let service: TestService;
@@ -52,7 +46,7 @@ describe('a service that is away', () => {
   ])('and stale: %s', async (mode, expected) => {
     const url = `http://127.0.0.1:${proxy.port}`;
     const options = { issuer: service.url, audience: service.url, apiKey, url, timeout: 500, stale: mode };
-    const guarded = guard(options);
+    const guarded = guardInTest(options);
     await guarded.ready();
     const tokens = [await token(), await token(), await token()] as const;
     const [, before, meanwhile] = tokens;
@@ -83,7 +77,13 @@ describe('a service that is away', () => {
     const withoutStream: typeof fetch = async (input, init) =>
       input === `${service.url}/oauth/revocations` ? new Response(null, { status: 502 }) : fetch(input, init);
     const issuer = service.url;
-    const guarded = guard({ issuer, audience: issuer, apiKey, stale: 'introspect', fetch: withoutStream });
+    const guarded = guardInTest({
+      issuer,
+      audience: issuer,
+      apiKey,
+      stale: 'introspect',
+      fetch: withoutStream,
+    });
     const [gone, kept] = [await token(), await token()];
     expect(await guarded.askWith(gone)).toBe(good);
     await revoke(gone);
@@ -96,7 +96,7 @@ describe('a service that is away', () => {
 
   test('needs no stream at all where it is not to listen', async () => {
     const issuer = service.url;
-    const guarded = guard({ issuer, audience: issuer, apiKey, stale: 'introspect', listen: false });
+    const guarded = guardInTest({ issuer, audience: issuer, apiKey, stale: 'introspect', listen: false });
     await guarded.ready();
     const gone = await token();
     expect(await guarded.askWith(gone)).toBe(good);
@@ -115,7 +115,7 @@ describe('introspection', () => {
     return () => service.close();
   });
   const open = () =>
-    guard({
+    guardInTest({
       issuer: service.url,
       audience: service.url,
       apiKey: 'a key',
