@@ -52,6 +52,7 @@ export function openResourceServer(
     signingKeys,
     maxStaleness,
     listen,
+    probe: () => introspection.isActive('none'),
     url,
     warn,
     now,

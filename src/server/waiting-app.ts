@@ -6,6 +6,7 @@ import { createClientAddress } from './client-address.ts';
 import type { AppState } from './context.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { createRequestLog } from './request-log.ts';
+import { answerForNginx } from './routes/auth-verify.ts';
 
 /** @param waitingFor `store_unavailable`: the store; `not_initialised`: a deployment in it */
 export function createWaitingApp(
@@ -14,6 +15,7 @@ export function createWaitingApp(
 ): Koa<AppState> {
   const app = new Koa<AppState>();
   app.use(createRequestLog(logger, createClientAddress([])));
+  app.use(answerForNginx);
   app.use(createErrorHandler(logger));
   app.use(ctx => {
     if (ctx.path !== '/livez') throw new Problem(waitingFor);

@@ -56,7 +56,7 @@ async function decide(
       now,
       longestLife: longestTokenLife,
       // The server signs tokens of the type JWT for such audiences alone as want them.
-      plainAudiences: new Set(audience === undefined ? [] : [audience]),
+      plainAudiences: new Set([demanded]),
     }),
     revocations: { isRevoked: () => false, isStale: () => false },
     now,

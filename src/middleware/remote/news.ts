@@ -2,7 +2,7 @@
 import type { Revocations } from '../../access/revocations.ts';
 import { pause } from './pause.ts';
 import { followRevocations } from './revocation-stream.ts';
-import { IssuerUnreachable, type ServiceCalls } from './service-calls.ts';
+import { isKeyRefused, type ServiceCalls } from './service-calls.ts';
 import type { RemoteSigningKeys } from './signing-keys.ts';
 
 export interface News {
@@ -21,6 +21,8 @@ export interface NewsOptions {
   readonly maxStaleness: number;
   /** Whether to listen for revocations. */
   readonly listen: boolean;
+  /** Asks the service something, by this server's key: where nothing is listened to, it shows that the key is accepted. */
+  readonly probe: () => Promise<unknown>;
   /** The service's base URL. */
   readonly url: string;
   readonly warn?: ((message: string) => void) | undefined;
@@ -32,7 +34,7 @@ export interface NewsOptions {
 const patience = 2000;
 
 export function openNews(options: NewsOptions): News {
-  const { listen, signingKeys, url, warn = warnOnConsole } = options;
+  const { listen, probe, signingKeys, url, warn = warnOnConsole } = options;
   const stop = new AbortController();
   const line = createLine(url, warn);
   const [keysHeard, revocationsHeard, refused, closed] = [
@@ -43,19 +45,20 @@ export function openNews(options: NewsOptions): News {
   ];
   const onFailure = (error: unknown) => {
     line.lost('revocations', error);
-    if (isRefusal(error)) refused.give();
+    if (isKeyRefused(error)) refused.give();
   };
   const onFresh = () => {
     line.back('revocations');
     revocationsHeard.give();
   };
   if (listen) void followRevocations({ ...options, onFresh, onFailure }, stop.signal);
-  else revocationsHeard.give();
+  else void untilDone(probe, onFresh, onFailure, stop.signal);
   const onKeys = () => {
     line.back('signing keys');
     keysHeard.give();
   };
-  void loadKeys(signingKeys, onKeys, error => line.lost('signing keys', error), stop.signal);
+  const onNoKeys = (error: unknown) => line.lost('signing keys', error);
+  void untilDone(() => signingKeys.refresh(), onKeys, onNoKeys, stop.signal);
   const heard = Promise.all([keysHeard.given, revocationsHeard.given]).then(() => 'heard' as const);
   const firstHeard = Promise.race([heard, pause(patience, stop.signal)]).then(() => undefined);
   return {
@@ -76,26 +79,22 @@ export function openNews(options: NewsOptions): News {
   };
 }
 
-async function loadKeys(
-  signingKeys: Pick<RemoteSigningKeys, 'refresh'>,
-  onLoaded: () => void,
+/** Tries until it works. */
+async function untilDone(
+  task: () => Promise<unknown>,
+  onDone: () => void,
   onFailure: (error: unknown) => void,
   stop: AbortSignal,
 ): Promise<void> {
   while (!stop.aborted) {
     try {
-      await signingKeys.refresh();
-      return onLoaded();
+      await task();
+      return onDone();
     } catch (error) {
       if (!stop.aborted) onFailure(error);
       await pause(patience, stop);
     }
   }
-}
-
-/** The key is wrong, or is not one for this: trying again will not help before somebody sees to it. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof IssuerUnreachable && (error.status === 401 || error.status === 403);
 }
 
 type Subject = 'signing keys' | 'revocations';

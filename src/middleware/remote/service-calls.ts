@@ -76,6 +76,11 @@ export function createServiceCalls(options: ServiceCallsOptions): ServiceCalls {
 type Call = (path: string, init: SignalledRequest) => Promise<Response>;
 type SignalledRequest = Omit<RequestInit, 'signal'> & { readonly signal: AbortSignal };
 
+/** Whether the key is wrong, or is not one for this: trying again will not help before somebody sees to it. */
+export function isKeyRefused(error: unknown): boolean {
+  return error instanceof IssuerUnreachable && (error.status === 401 || error.status === 403);
+}
+
 /** Once more where the key was refused and there is another by now. */
 function createAuthenticatedCall(options: ServiceCallsOptions): Call {
   let known: string | undefined;
@@ -86,7 +91,7 @@ function createAuthenticatedCall(options: ServiceCallsOptions): Call {
     try {
       return await attempt(path, init, key);
     } catch (error) {
-      if (!(error instanceof IssuerUnreachable) || error.status !== 401) throw error;
+      if (!isKeyRefused(error)) throw error;
       known = await readKey(options.apiKey, init.signal);
       if (known === key) throw error;
       return attempt(path, init, known);

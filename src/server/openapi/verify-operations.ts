@@ -37,7 +37,6 @@ export function describeForwardAuth(): Operation[] {
           headers: ['WWW-Authenticate'],
         },
         { status: 403, description: 'It may not.' },
-        ...answerProblems(['store_unavailable', 'not_initialised']),
       ],
     },
     {

@@ -128,6 +128,20 @@ describeOnEmbeddedStore('the revocations of a service', store => {
     expect(guarded.warnings).toEqual([]);
   });
 
+  test('are heard once a function gives a key for this in place of one that is for something else', async () => {
+    const keys = [(await service.createKey({})).apiKey];
+    const guarded = open({ apiKey: () => keys.at(-1) ?? '' });
+    await expect(guarded.ready()).rejects.toThrow(/answered with 403/);
+    keys.push(apiKey);
+    await until('it is heard', async () => (await guarded.askWith(await fresh())) === '200');
+  });
+
+  test('are not to be had with a key that is none, which shows where nothing is listened to as well', async () => {
+    const guarded = open({ apiKey: 'kt_no', listen: false, stale: 'introspect' });
+    await expect(guarded.ready()).rejects.toThrow(/does not accept this server's API key/);
+    expect(guarded.warnings).toHaveLength(1);
+  });
+
   test.each<[string, string, () => Promise<string>]>([
     ['none', 'answered with 401', async () => 'kt_no'],
     ['not ASCII', 'the API key is none', async () => 'schlüssel'],
