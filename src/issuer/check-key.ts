@@ -43,8 +43,9 @@ export const newKeySchema = Type.Object(
       }),
     ),
     doors: Type.Optional(
-      Type.Array(Type.Union([Type.Literal('token'), Type.Literal('sc_apikey')]), {
+      Type.Array(Type.Enum(['token', 'sc_apikey'], { type: 'string' }), {
         minItems: 1,
+        maxItems: 2,
         uniqueItems: true,
       }),
     ),

@@ -1,4 +1,4 @@
-/** Schemas at work: a body or a query is of its type, or every fault is named at once. */
+/** Schemas at work: a body or a query is of its type, or its faults are named at once, a hundred at most. */
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { type Static, type TLiteral, type TObject, type TSchema, type TUnion, Type } from 'typebox';
@@ -67,8 +67,12 @@ function findDoubled(parameters: readonly (readonly [string, string])[]): Invali
   return [...doubled].map(name => ({ pointer: pointerPart(name), detail: 'stands twice: send it once' }));
 }
 
+/** A body can be nothing but faults, and each is held against all others. */
+const mostFaults = 100;
+
 /** Each fault once, without what only repeats that there is one. */
-function describeAll(errors: readonly ErrorObject[]): InvalidValue[] {
+function describeAll(all: readonly ErrorObject[]): InvalidValue[] {
+  const errors = all.slice(0, mostFaults);
   const told = errors.filter(error => !errors.some(other => other !== error && saysMore(other, error)));
   const described = told.map(describe).map(fault => [`${fault.pointer} ${fault.detail}`, fault] as const);
   return [...new Map(described).values()];
@@ -78,7 +82,7 @@ function describeAll(errors: readonly ErrorObject[]): InvalidValue[] {
 function saysMore(other: ErrorObject, { keyword, params, instancePath }: ErrorObject): boolean {
   if (keyword === 'anyOf') return other.instancePath.startsWith(instancePath);
   const isOfNull = keyword === 'type' && params['type'] === 'null';
-  return isOfNull && other.instancePath === instancePath && other.keyword !== 'anyOf';
+  return isOfNull && `${other.instancePath}/`.startsWith(`${instancePath}/`) && other.keyword !== 'anyOf';
 }
 
 function describe(error: ErrorObject): InvalidValue {

@@ -28,6 +28,7 @@ describeOnEmbeddedStore('a body that is not right', store => {
       [['/role', 'must be one of owner, admin, member']],
     ],
     ['PATCH', '/admin/keys/ID', { tokenTtl: 1 }, [['/tokenTtl', 'must be >= 2']]],
+    ['PATCH', '/admin/keys/ID', { doors: ['door'] }, [['/doors/0', 'must be one of token, sc_apikey']]],
   ])('%s %s %j', async (method, path, body, errors) => {
     const response = await service.admin(method, path.replace('ID', id), body);
     expect(response.status).toBe(422);
@@ -35,6 +36,21 @@ describeOnEmbeddedStore('a body that is not right', store => {
     expect(answer.errors).toEqual(errors.map(([pointer, detail]) => ({ pointer, detail })));
     expect(answer.detail).toBe(errors.map(([pointer, detail]) => `${pointer}: ${detail}`).join('; '));
   });
+
+  test.each(['doors', 'scopes', 'audiences', 'customDataInToken', 'allowedControllers'])(
+    'is not told of each of the thousands of faults in its %s',
+    async member => {
+      for (const item of [0, {}, []]) {
+        const response = await service.admin('PATCH', `/admin/keys/${id}`, {
+          [member]: Array(15_000).fill(item),
+        });
+        expect(response.status).toBe(422);
+        const { errors } = (await response.json()) as { errors: unknown[] };
+        expect(errors.length).toBeGreaterThan(0);
+        expect(errors.length).toBeLessThanOrEqual(100);
+      }
+    },
+  );
 
   test('in a query is told with what may stand there', async () => {
     const detailOf = async (query: string) => {
