@@ -3,17 +3,21 @@ import { decodeBase64 } from '../protocol/base64url.ts';
 
 /**
  * Whether anywhere in a header field there is a JWT that names this issuer, or a key string, whatever stands around it and
- * however it is wrapped: as in HTTP Basic, percent-encoded or not.
+ * however it is wrapped: as in HTTP Basic, percent-encoded, or both.
  */
 export function holdsOurs(field: string, issuer: string): boolean {
-  const texts = field.split(/[^A-Za-z0-9._~+/=%-]+/);
-  const unwrapped = texts.map(text => utf8.decode(decodeBase64(text)));
-  return (
-    texts.some(text => claimedIssuer(text) === issuer) ||
-    [field, ...unwrapped].some(text => anyKeyString.test(decodePercent(text)))
+  const piecesOf = (text: string) => text.match(base64)?.filter(piece => piece.length > issuer.length) ?? [];
+  const spelt = [...new Set([field, decodePercent(field)])];
+  const wrapped = spelt.flatMap(text => [text.replace(/^\S+\s+/, ''), ...piecesOf(text)]);
+  const unwrapped = wrapped.map(text => utf8.decode(decodeBase64(text)));
+  const texts = new Set([...spelt, ...unwrapped, ...unwrapped.map(decodePercent)]);
+  return [...texts].some(
+    text => anyKeyString.test(text) || piecesOf(text).some(piece => issuerWithin(piece) === issuer),
   );
 }
 
+/** Each part of a JWT by itself. */
+const base64 = /[A-Za-z0-9_+/=-]{16,}/g;
 const anyKeyString = /kt_[0-9a-f]{32}_[0-9a-z]{38}/i;
 
 function decodePercent(text: string): string {
@@ -25,9 +29,15 @@ function decodePercent(text: string): string {
 /** The `iss` of a JWT, however its text is spelt; undefined where it is none or names no issuer. */
 export function claimedIssuer(token: string): string | undefined {
   const [, payload, signature] = token.split('.');
-  if (payload === undefined || signature === undefined) return undefined;
+  return payload === undefined || signature === undefined ? undefined : issuerWithin(payload);
+}
+
+function issuerWithin(payload: string): string | undefined {
+  const text = utf8.decode(decodeBase64(payload));
+  // Spares an error for each of the many words of a long header.
+  if (!text.trimStart().startsWith('{')) return undefined;
   try {
-    const claims: unknown = JSON.parse(utf8.decode(decodeBase64(payload)));
+    const claims: unknown = JSON.parse(text);
     const issuer: unknown = typeof claims === 'object' && claims !== null && 'iss' in claims && claims.iss;
     return typeof issuer === 'string' ? issuer : undefined;
   } catch (error) {

@@ -272,6 +272,20 @@ export const everywhere: Outcome[] = [
     '401 token_invalid',
     p => ({ path: layout, headers: { authorization: `Token ${p.siteToken}`, sc_apikey: p.site } }),
   ],
+  ...(
+    [
+      ['within Basic', token => basic(`:${token}`)],
+      ['within Basic, percent-encoded', token => basic(`:${token.replaceAll('.', '%2E')}`)],
+      ['percent-encoded', token => `Bearer ${token.replaceAll('.', '%2e')}`],
+      ['within Basic whose padding is percent-encoded', token => basic(`a:${token}`).replaceAll('=', '%3D')],
+      ['within Basic that a lenient reader reads', token => basic(`:${token}`).replaceAll(/.{30}/g, '$&~')],
+      ['behind words', token => `Bearer v1.token.${token}`],
+    ] satisfies [string, (token: string) => string][]
+  ).map(([dress, dressed]): Outcome => [
+    `a token of ours ${dress} beside a key`,
+    '401 token_invalid',
+    p => ({ path: layout, headers: { authorization: dressed(p.siteToken), sc_apikey: p.site } }),
+  ]),
   ['a token alone', '200', p => ({ path: layout, headers: bearer(p.siteToken) })],
 
   ['GraphQL without a key', 'GraphQL 400 api_key_missing', () => ({ path: graphql })],
