@@ -6,6 +6,7 @@ import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
 import { type Account, type AccountPatch, checkAccount, isAccountName } from './account.ts';
 import type { ApiKey } from './api-key.ts';
 import type { ApiKeys, CreatedKey } from './api-keys.ts';
+import { delist, type Listing, listingsBeyond, writeListed } from './listings.ts';
 import { addOwner, removeOwner, requireOtherOwner } from './owners.ts';
 import type { Records, Stored } from './records.ts';
 
@@ -84,13 +85,9 @@ export function createAccounts(options: AccountsOptions): Accounts {
     }
     return write(stored, account);
   };
-  /** Before an account has them; those that it has not any more are passed over by whoever reads the list. */
-  const listOrigins = async ({ id, corsOrigins }: Account): Promise<void> => {
-    for (const origin of corsOrigins) await store.addMember(originIndex, prefixOf(origin) + id);
-  };
-  const unlistOrigins = async (before: Account, after?: Account): Promise<void> => {
-    for (const origin of before.corsOrigins.filter(each => after?.corsOrigins.includes(each) !== true))
-      await store.removeMember(originIndex, prefixOf(origin) + before.id);
+  const findListings = async (id: string): Promise<readonly Listing[]> => {
+    const stored = await find(id);
+    return stored === undefined ? [] : listingsOf(stored.value);
   };
   return {
     find,
@@ -112,12 +109,12 @@ export function createAccounts(options: AccountsOptions): Accounts {
     async createOwner(id) {
       const accessKey = await apiKeys.create(accessKeyOf(id));
       const account: Account = { ...plainAccount(id, clock()), role: 'owner', accessKey: accessKey.key.id };
-      await store.addMember(accountIndex, id);
       const unfinished = await find(id);
-      const written =
+      const written = await writeListed<unknown>(store, listingsOf(account), () =>
         unfinished === undefined
-          ? await records.create(recordName(id), account)
-          : await records.replace(recordName(id), unfinished, account);
+          ? records.create(recordName(id), account)
+          : records.replace(recordName(id), unfinished, account),
+      );
       if (written === undefined || written === false)
         throw new StoreUnavailable('the account is being made by somebody else');
       await addOwner(records, id);
@@ -129,9 +126,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const account = checkAccount({ ...plainAccount(id, clock()), ...fields });
       if ((await find(id)) !== undefined) throw nameTaken();
       await announce(undefined, account);
-      await store.addMember(accountIndex, id);
-      await listOrigins(account);
-      if (!(await records.create(recordName(id), account))) throw nameTaken();
+      const create = () => records.create(recordName(id), account);
+      if (!(await writeListed(store, listingsOf(account), create))) throw nameTaken();
       if (administers(account)) await addOwner(records, id);
       return account;
     },
@@ -143,18 +139,18 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const after = checkAccount({ ...before, ...patch });
       if (!unsettled && JSON.stringify(after) === JSON.stringify(before)) return stored;
       await announce(before, after);
-      await listOrigins(after);
       if (administers(before) && !administers(after)) await removeOwner(records, id, isOwner);
       const ends = before.accessKey !== undefined && (unsettled || takesAway(before, after));
-      const written = await write(stored, ends ? { ...after, unsettled: true } : after).catch(
-        async (error: unknown) => {
-          // Whoever was faster may have taken the role away.
-          if (await isOwner(id)) await addOwner(records, id);
-          throw error;
-        },
-      );
+      const [old, fresh] = [listingsOf(before), listingsOf(after)];
+      const written = await writeListed(store, listingsBeyond(fresh, old), () =>
+        write(stored, ends ? { ...after, unsettled: true } : after),
+      ).catch(async (error: unknown) => {
+        // Whoever was faster may have taken the role away.
+        if (await isOwner(id)) await addOwner(records, id);
+        throw error;
+      });
       if (administers(after)) await addOwner(records, id);
-      await unlistOrigins(before, after);
+      await delist(store, listingsBeyond(old, fresh), () => findListings(id));
       return ends ? settle(written) : written;
     },
 
@@ -166,8 +162,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       // Whoever is given the name later must not own what this one owned.
       await apiKeys.disown(id);
       if (!(await records.remove(recordName(id), stored))) throw new Problem('conflict');
-      await store.removeMember(accountIndex, id);
-      await unlistOrigins(stored.value);
+      await delist(store, listingsOf(stored.value), () => findListings(id));
     },
 
     async createAccessKey(id, announce) {
@@ -207,6 +202,11 @@ function hasAccessKey(stored: Stored<Account> | undefined): boolean {
 
 const accountIndex = 'accounts';
 const originIndex = 'account-origins';
+
+/** Every set that an account belongs in, with its member there. */
+function listingsOf({ id, corsOrigins }: Account): readonly Listing[] {
+  return [[accountIndex, id], ...corsOrigins.map(origin => [originIndex, prefixOf(origin) + id] as const)];
+}
 
 /** Origins and names may be too long to stand in one member. */
 function prefixOf(origin: string): string {

@@ -9,15 +9,16 @@ import type { Evidence } from './idempotency.ts';
 import {
   allKeys,
   idOfMember,
-  indexEntries,
   type KeyListOptions,
   type KeyPage,
   type KeyQuery,
   keysWithOrigin,
+  listingsOf,
   listKeys,
   ownerIndex,
   recordName,
 } from './key-lists.ts';
+import { delist, type Listing, listingsBeyond, writeListed } from './listings.ts';
 import { requireMatch, type Stored } from './records.ts';
 import type { RevocationLog } from './revocation-log.ts';
 import type { Vault } from './vault.ts';
@@ -127,7 +128,6 @@ async function createKey(
   return { key, apiKey };
 }
 
-/** Indexes first: an entry without a record is passed over, a record without an entry would be lost to every list. */
 async function insertKey(
   made: Omit<ApiKey, 'version' | 'createdAt' | 'updatedAt'>,
   { store, records, clock }: ApiKeysOptions,
@@ -136,8 +136,8 @@ async function insertKey(
   const now = clock();
   const key: ApiKey = { ...made, version: 1, createdAt: now, updatedAt: now };
   await announce?.(key);
-  await Promise.all(indexEntries(key).map(([set, member]) => store.addMember(set, member)));
-  if (!(await records.create(recordName(key.id), key))) throw new Error('a random UUID came twice');
+  const write = () => records.create(recordName(key.id), key);
+  if (!(await writeListed(store, listingsOf(key), write))) throw new Error('a random UUID came twice');
   return key;
 }
 
@@ -150,8 +150,9 @@ async function changeKey(
   id: string,
   change: KeyChange,
   { announce, ifMatch }: ChangeOptions,
-  { store, records, revocationLog }: ApiKeysOptions,
+  options: ApiKeysOptions,
 ): Promise<Stored<ApiKey>> {
+  const { store, records, revocationLog } = options;
   let isAnnounced = false;
   for (let attempt = 0; attempt < 20; attempt += 1) {
     const stored = await records.get<ApiKey>(recordName(id));
@@ -162,12 +163,13 @@ async function changeKey(
     if (after === before) return stored;
     if (!isAnnounced) await announce?.(before, after);
     isAnnounced = true;
-    const [old, fresh] = [indexEntries(before), indexEntries(after)];
-    await Promise.all(without(fresh, old).map(([set, member]) => store.addMember(set, member)));
-    if (after.version > before.version) await revocationLog.revokeKey(id, after.version, endOf(after));
-    const written = await records.replace(recordName(id), stored, after);
+    const [old, fresh] = [listingsOf(before), listingsOf(after)];
+    const written = await writeListed(store, listingsBeyond(fresh, old), async () => {
+      if (after.version > before.version) await revocationLog.revokeKey(id, after.version, endOf(after));
+      return records.replace(recordName(id), stored, after);
+    });
     if (written === undefined) continue;
-    await Promise.all(without(old, fresh).map(([set, member]) => store.removeMember(set, member)));
+    await delist(store, listingsBeyond(old, fresh), () => findListings(id, options));
     return written;
   }
   throw new StoreUnavailable('the key is being changed by others again and again');
@@ -178,9 +180,9 @@ function endOf({ status }: ApiKey): 'disabled' | 'revoked' | undefined {
   return status === 'disabled' || status === 'revoked' ? status : undefined;
 }
 
-function without<T extends readonly string[]>(list: readonly T[], other: readonly T[]): T[] {
-  const known = new Set(other.map(entry => entry.join('\n')));
-  return list.filter(entry => !known.has(entry.join('\n')));
+async function findListings(id: string, { records }: ApiKeysOptions): Promise<readonly Listing[]> {
+  const stored = await records.get<ApiKey>(recordName(id));
+  return stored === undefined ? [] : listingsOf(stored.value);
 }
 
 /** Ended first, forgotten then: whatever happens in between, it is dead. Whoever changes it meanwhile changes nothing. */
@@ -190,7 +192,7 @@ async function removeKey(id: string, how: ChangeOptions, options: ApiKeysOptions
   for (let attempt = 0; attempt < 20; attempt += 1) {
     const ended = await changeKey(id, end, attempt === 0 ? how : {}, options);
     if (!(await records.remove(recordName(id), ended))) continue;
-    await Promise.all(indexEntries(ended.value).map(([set, member]) => store.removeMember(set, member)));
+    await delist(store, listingsOf(ended.value), () => findListings(id, options));
     return;
   }
   throw new StoreUnavailable('the key is being changed by others again and again');

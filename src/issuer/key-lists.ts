@@ -2,6 +2,7 @@
 import { eachMember } from '../store/each-member.ts';
 import type { Clock, Store } from '../store/store.ts';
 import { type ApiKey, type KeyStatus, statusOf } from './api-key.ts';
+import type { Listing } from './listings.ts';
 import type { Records } from './records.ts';
 
 export interface KeyListOptions {
@@ -69,7 +70,8 @@ export async function* keysWithOrigin(
   const prefix = `${origin} `;
   for await (const member of eachMember(store, originIndex, prefix)) {
     const stored = await records.get<ApiKey>(recordName(member.slice(prefix.length)));
-    if (stored !== undefined && statusOf(stored.value, clock()) === 'active') yield stored.value;
+    if (stored === undefined || statusOf(stored.value, clock()) !== 'active') continue;
+    if (stored.value.corsOrigins?.includes(origin) === true) yield stored.value;
   }
 }
 
@@ -105,18 +107,15 @@ export function idOfMember(member: string): string {
 }
 
 /** Every set that a key belongs in, with its member there. */
-export function indexEntries(key: ApiKey): [set: string, member: string][] {
+export function listingsOf(key: ApiKey): readonly Listing[] {
   const member = indexMember(key);
   if (key.account !== undefined) return [[accessKeyIndex, member]];
   const isLive = key.status === 'active';
   return [
     [allIndex, member],
     [featureIndex(key.feature ?? ''), member],
-    ...(key.owner === undefined ? [] : [[ownerIndex(key.owner), member] as [string, string]]),
-    ...(isLive ? (key.corsOrigins ?? []) : []).map((origin): [string, string] => [
-      originIndex,
-      `${origin} ${key.id}`,
-    ]),
+    ...(key.owner === undefined ? [] : [[ownerIndex(key.owner), member] as const]),
+    ...(isLive ? (key.corsOrigins ?? []) : []).map(origin => [originIndex, `${origin} ${key.id}`] as const),
   ];
 }
 

@@ -1,39 +1,31 @@
 /** Accounts whose change breaks off half-way: asked again, it is finished, and no token of old rights stays alive. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AccountPatch, presentAccount } from '../../src/issuer/account.ts';
-import { type Accounts, createAccounts } from '../../src/issuer/accounts.ts';
-import { type ApiKeys, createApiKeys } from '../../src/issuer/api-keys.ts';
-import { createRecords, type Records } from '../../src/issuer/records.ts';
-import { createRevocationLog, type RevocationLog } from '../../src/issuer/revocation-log.ts';
-import { createVault } from '../../src/issuer/vault.ts';
-import { openStore } from '../../src/store/open-store.ts';
-import { type Store, StoreUnavailable } from '../../src/store/store.ts';
+import type { Accounts } from '../../src/issuer/accounts.ts';
+import type { ApiKeys } from '../../src/issuer/api-keys.ts';
+import type { Records } from '../../src/issuer/records.ts';
+import type { RevocationLog } from '../../src/issuer/revocation-log.ts';
+import { StoreUnavailable } from '../../src/store/store.ts';
+import { openStage, type Stage } from './stage.ts';
 
-const clock = () => 1_700_000_000_000;
 const announce = async () => undefined;
 
-let directory: string;
-let store: Store;
-let records: Records;
+let stage: Stage;
 let revocationLog: RevocationLog;
+let records: Records;
 let apiKeys: ApiKeys;
 let accounts: Accounts;
 /** How many further writes to the revocation log, or removals of records, the store refuses. */
 let refuses = { append: 0, remove: 0 };
 
 beforeEach(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), 'keyturn-accounts-'));
-  const opened = await openStore({ dataDir: directory, clock, onWarning: () => undefined });
   refuses = { append: 0, remove: 0 };
   const refuse = (what: keyof typeof refuses) => {
     if (refuses[what] === 0) return;
     refuses[what] -= 1;
     throw new StoreUnavailable('away');
   };
-  store = {
+  stage = await openStage(opened => ({
     ...opened,
     async append(...call) {
       refuse('append');
@@ -43,28 +35,12 @@ beforeEach(async () => {
       refuse('remove');
       return opened.remove(...call);
     },
-  };
-  const vault = createVault({ peppers: ['a pepper for this test'], masterKey: 'a master key for this test' });
-  records = createRecords(store, vault);
-  revocationLog = createRevocationLog({
-    store,
-    clock,
-    monotonic: () => performance.now(),
-    confirm: announce,
-    maxStaleness: 5,
-    onRingChanged: async () => undefined,
-    onMalformedEntry: () => undefined,
-    onLogLost: () => undefined,
-  });
-  apiKeys = createApiKeys({ store, records, vault, clock, revocationLog });
-  accounts = createAccounts({ store, records, clock, apiKeys });
+  }));
+  ({ revocationLog, records, apiKeys, accounts } = stage);
   await accounts.createOwner('owner');
 });
 
-afterEach(async () => {
-  await store.close();
-  await rm(directory, { recursive: true, force: true });
-});
+afterEach(() => stage.close());
 
 async function createAdmin(): Promise<{ accessKey: string; isDead: () => boolean }> {
   await accounts.create(
