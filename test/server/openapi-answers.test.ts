@@ -111,7 +111,7 @@ describeOnEmbeddedStore('every answer', store => {
     if (path.startsWith('/admin/')) return owner;
     if (path === '/keys/self/rotations') return { authorization: basic(all.apiKey) };
     const forwarded = path.startsWith('/auth/') ? askedAbout('/v2/connections') : {};
-    const needsKey = security.some(way => 'scApiKeyQuery' in way && 'accessToken' in way);
+    const needsKey = security.length > 0 && security.every(way => /scApiKey/.test(Object.keys(way).join()));
     return { ...(security.length > 0 && bearer), ...(needsKey && { sc_apikey: all.id }), ...forwarded };
   };
   const whose = (wanted: (operation: ReadOperation) => boolean) => reading.operations.filter(wanted);
@@ -327,6 +327,20 @@ describeOnEmbeddedStore('every answer', store => {
     expect((await ask({ token: apiKey })).body).toMatchObject({ active: true });
     expect((await ask({ token }, { authorization: basic(all.apiKey) })).body).toMatchObject({ active: true });
     expect((await ask({ token: 'none' })).body).toEqual({ active: false });
+    const door = (token: string, name: string) =>
+      ask({ token, token_type_hint: `urn:keyturn:params:oauth:token-type:${name}` });
+    expect((await door(all.id, 'sc-apikey')).body).toMatchObject({ active: true, client_id: all.id });
+    expect((await door(service.ownerKey, 'x-sf-access-key')).body).toMatchObject({ active: true });
+    const draft = await service.createKey({ doors: ['sc_apikey'], draft: true });
+    const gone = await service.createKey({ doors: ['sc_apikey'] });
+    await asOwner('POST', `/admin/keys/${gone.key.id}/revoke`);
+    for (const [token, name, code] of [
+      [randomUUID(), 'sc-apikey', 'api_key_unknown'],
+      [draft.key.id, 'sc-apikey', 'api_key_unpublished'],
+      [gone.key.id, 'sc-apikey', 'api_key_unusable'],
+      [strangeKey(), 'x-sf-access-key', 'access_key_invalid'],
+    ] as const)
+      expect((await door(token, name)).body).toMatchObject({ active: false, code });
     await expectStatus(ask({}), 400);
     await expectStatus(ask({ token }, { authorization: basic(apiKey) }), 403);
     await expectStatus(call('POST', '/oauth/revoke', { body: form({ token }) }), 200);

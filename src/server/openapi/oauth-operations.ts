@@ -1,6 +1,7 @@
 /** The operations of OAuth clients and of resource servers elsewhere. */
 import { tokenExchangeGrant } from '../routes/oauth-token.ts';
 import type { OAuthErrorCode } from '../../protocol/errors.ts';
+import { accessKeyType, scApiKeyType } from '../../protocol/token-type.ts';
 import { type Answer, answerJson, answerOAuthError, answerProblems } from './answers.ts';
 import type { Body, Operation } from './operation.ts';
 import { refusedToken, tooSlow } from './refusals.ts';
@@ -37,11 +38,18 @@ export function describeOAuth(): Operation[] {
       id: 'introspectToken',
       tag,
       summary: 'Ask what a token or a key is worth',
-      description: 'RFC 7662. By a token, by HTTP Basic, or by client credentials in the body.',
+      description: [
+        'RFC 7662. By a token, by HTTP Basic, or by client credentials in the body.',
+        `With the hint \`${scApiKeyType}\` or \`${accessKeyType}\` the token is a key as its own door takes it.`,
+      ].join(' '),
       security: introspecting(),
       body: form(['PresentedToken'], { token: 'eyJ…' }),
       answers: [
-        answerJson(200, 'Introspection', 'What it is worth now; `active: false` says nothing more.'),
+        answerJson(
+          200,
+          'Introspection',
+          'What it is worth now; `active: false` says nothing more, but of a key that a hint names.',
+        ),
         ...refusals(refusedCaller()),
       ],
     },

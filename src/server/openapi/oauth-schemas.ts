@@ -1,8 +1,8 @@
 /** What the OAuth endpoints are sent and answer, as schemas. */
 import { type TSchema, Type } from 'typebox';
 import type { AccessTokenClaims } from '../../protocol/claims.ts';
-import { oauthErrors } from '../../protocol/errors.ts';
-import { apiKeyType } from '../../protocol/token-type.ts';
+import { type DenialCode, oauthErrors } from '../../protocol/errors.ts';
+import { accessKeyType, apiKeyType, scApiKeyType } from '../../protocol/token-type.ts';
 import { jwtAssertion } from '../client-authentication.ts';
 import type { ParameterName } from '../parameters.ts';
 import { issuedTypes, tokenExchangeGrant } from '../routes/oauth-token.ts';
@@ -25,8 +25,16 @@ const parameters = {
   subject_token: Type.String({ description: 'The whole key string: kt_…' }),
   subject_token_type: Type.Literal(apiKeyType),
   requested_token_type: Type.Enum([...issuedTypes]),
-  token: Type.String({ description: 'An access token, or a whole key string.' }),
-  token_type_hint: Type.String(),
+  token: Type.String({
+    description:
+      'An access token, or a whole key string; what two of the hints name, where it is introspected.',
+  }),
+  token_type_hint: Type.String({
+    description: [
+      `Where it is introspected, \`${scApiKeyType}\` says that the token is the id of a key, as it is sent as \`sc_apikey\`,`,
+      `and \`${accessKeyType}\` an access key, as it is sent as \`X-SF-Access-Key\`. Any other makes no difference.`,
+    ].join(' '),
+  }),
 } satisfies Record<Exclude<ParameterName, 'actor_token'>, TSchema>;
 
 const client = {
@@ -67,6 +75,14 @@ const claims = {
   custom_data: Type.Optional(Type.Record(Type.String(), Type.String())),
 } satisfies Record<keyof AccessTokenClaims, TSchema>;
 
+/** What is told of a key that is asked about by the name of its door, where it does not open it. */
+const keyFaults = [
+  'api_key_unknown',
+  'api_key_unpublished',
+  'api_key_unusable',
+  'access_key_invalid',
+] satisfies DenialCode[];
+
 /** A key's own claims have the names of URIs. */
 const ownClaims = { patternProperties: { '^[A-Za-z][A-Za-z0-9+.-]*:': {} } };
 
@@ -91,12 +107,18 @@ export const oauthSchemas = {
   PresentedToken: Type.Object({ ...presented, ...client }),
   AccessTokenClaims: Type.Object(claims, ownClaims),
   Introspection: Type.Union([
-    Type.Object({ active: Type.Literal(false) }),
+    Type.Object({
+      active: Type.Literal(false),
+      code: Type.Optional(Type.Enum([...keyFaults], { description: 'Of a key that a hint names, alone.' })),
+      detail: Type.Optional(Type.String({ description: 'Beside `code`, where it leaves something to say.' })),
+    }),
     Type.Object(
       {
         ...Type.Partial(Type.Object(claims)).properties,
         active: Type.Literal(true),
-        token_type: Type.String({ description: 'Bearer, or the kind of key.' }),
+        token_type: Type.Enum(['Bearer', apiKeyType, scApiKeyType, accessKeyType], {
+          description: 'Bearer, or the kind of key.',
+        }),
       },
       ownClaims,
     ),

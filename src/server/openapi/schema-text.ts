@@ -1,5 +1,5 @@
 /** A JSON schema in words, for a cell of a table. */
-import { html, type Html, table } from './html.ts';
+import { html, type Html, prose, table } from './html.ts';
 
 /** What the schemas of the document use of JSON Schema 2020-12. */
 export interface JsonSchema {
@@ -41,7 +41,7 @@ export function describeMembers({ properties = {}, required = [] }: JsonSchema):
       html`<tr>
         <th scope="row"><code>${name}</code>${required.includes(name) ? ' *' : ''}</th>
         <td>${describeType(member)}</td>
-        <td>${member.description ?? ''}</td>
+        <td>${member.description === undefined ? '' : prose(member.description)}</td>
       </tr>`,
   );
   return table(['Member', 'Type', 'Meaning'], rows);
