@@ -42,13 +42,14 @@ export const securitySchemes = {
     type: 'apiKey',
     in: 'query',
     name: 'sc_apikey',
-    description: 'The id of a key whose doors include `sc_apikey`, as a GUID in any form.',
+    description:
+      'The id of a key whose doors include `sc_apikey`, as a GUID in any form. Beside an access token its controllers and origins bind, too.',
   },
   scApiKeyHeader: {
     type: 'apiKey',
     in: 'header',
     name: 'sc_apikey',
-    description: 'As in the query.',
+    description: 'As in the query; the same where it is in both.',
   },
   sfAccessKey: {
     type: 'apiKey',

@@ -6,11 +6,11 @@ import type {
   Operation as Deed,
   Route,
 } from '../../config/catalogue.ts';
-import type { Door } from '../../protocol/doors.ts';
 import type { ProblemCode } from '../../protocol/errors.ts';
 import { type Answer, answerJson, answerProblems } from './answers.ts';
-import type { Body, Method, Operation, Parameter, Security } from './operation.ts';
 import { refusedAtDoors } from './door-refusals.ts';
+import { securityAtDoors } from './door-security.ts';
+import type { Body, Method, Operation, Parameter } from './operation.ts';
 import { refusedAnywhere, refusedBody, tooSlow } from './refusals.ts';
 import type { SchemaName } from './schemas.ts';
 
@@ -33,7 +33,7 @@ function describeRoute(controller: Controller, route: Route, method: RouteMethod
     ...(route.graphqlPath && {
       description: 'The key needs the controller `GraphQL:` and the path that is called, besides.',
     }),
-    security: securityOf(controller, route.scope),
+    security: securityAtDoors(controller, [route.scope]),
     ...(route.operation === undefined
       ? describeBehind(controller, route, sendsBody)
       : describeDeed(deeds[route.operation], controller, route, sendsBody)),
@@ -191,15 +191,4 @@ const variable = /\/([:*])([^/]+)/g;
 function idOf(method: RouteMethod, path: string): string {
   const words = path.replaceAll(variable, '/by-$2').split(/[^A-Za-z0-9]+/);
   return method.toLowerCase() + words.map(word => word.slice(0, 1).toUpperCase() + word.slice(1)).join('');
-}
-
-function securityOf({ doors, requireApiKey }: Controller, scope: string): Security[] {
-  const token: Security = { accessToken: [scope] };
-  const byDoor: Record<Door, readonly Security[]> = {
-    bearer: [token],
-    sc_apikey: [{ scApiKeyQuery: [] }, { scApiKeyHeader: [] }],
-    'x-sf-access-key': [{ sfAccessKey: [] }],
-  };
-  if (requireApiKey) return byDoor.sc_apikey.flatMap(key => [key, { ...key, ...token }]);
-  return doors.flatMap(door => byDoor[door]);
 }

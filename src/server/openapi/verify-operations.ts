@@ -2,6 +2,7 @@
 import { DOORS } from '../../protocol/doors.ts';
 import { type Answer, answerProblems, type HeaderName } from './answers.ts';
 import { refusedAtDoors } from './door-refusals.ts';
+import { securityAtDoors } from './door-security.ts';
 import type { Operation, Parameter } from './operation.ts';
 import { refusedAnywhere } from './refusals.ts';
 
@@ -65,8 +66,9 @@ function described(more: string): string {
   return `For the addresses in KEYTURN_TRUSTED_PROXIES alone. The credential is read from the request that is asked about. ${more}`;
 }
 
+/** Which of them count is for the route that is asked about. */
 function everyDoor(): Operation['security'] {
-  return [{ accessToken: [] }, { scApiKeyQuery: [] }, { scApiKeyHeader: [] }, { sfAccessKey: [] }];
+  return securityAtDoors({ doors: DOORS, requireApiKey: false }, []);
 }
 
 /** Those of them that are there have to agree. */
