@@ -23,6 +23,7 @@ import { createDoorGuardMiddleware, demandToken } from './door-guard.ts';
 import { createErrorHandler } from './error-handler.ts';
 import { createFrontDoor } from './front-door.ts';
 import { createCallerCheck } from './introspecting-caller.ts';
+import { locateMetadata } from './metadata-paths.ts';
 import { addPublication } from './publish.ts';
 import { createRequestLog } from './request-log.ts';
 import { createResourceTable } from './resource-table.ts';
@@ -98,12 +99,8 @@ function createRoutes(services: AppServices): Router<AppState> {
 
   const publish = (path: string, answer: AppMiddleware) => addPublication(router, path, answer);
   const metadata = createServerMetadata(services);
-  const issuerPath = new URL(issuer).pathname.replace(/\/$/, '');
-  for (const path of new Set(['', issuerPath])) {
-    publish(`/.well-known/oauth-authorization-server${path}`, metadata);
-    publish(`/.well-known/openid-configuration${path}`, metadata);
-    if (path !== '') publish(`${path}/.well-known/openid-configuration`, metadata);
-  }
+  const { ofIssuer, ofHost = {} } = locateMetadata(issuer);
+  for (const path of [...Object.values(ofIssuer), ...Object.values<string>(ofHost)]) publish(path, metadata);
   publish('/.well-known/oauth-protected-resource', createResourceMetadata(services));
   publish('/.well-known/jwks.json', createJwks(services));
   addApiDocsRoutes(router, services);

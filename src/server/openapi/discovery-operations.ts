@@ -1,17 +1,17 @@
 /** The operations that anybody may ask: discovery, this document, and whether the service is well. */
+import { locateMetadata, type MetadataPaths } from '../metadata-paths.ts';
 import { type Answer, answerJson, answerProblems } from './answers.ts';
 import type { Operation, Parameter } from './operation.ts';
 import { refusedAnywhere } from './refusals.ts';
 import type { SchemaName } from './schemas.ts';
 
-/** @param issuer one with a path has its metadata at further addresses of its host (RFC 8414 section 3.1) */
+/** @param issuer one with a path has its metadata at further addresses of its host */
 export function describeDiscovery(issuer: string): Operation[] {
-  const { origin, pathname } = new URL(issuer);
-  const path = pathname.replace(/\/$/, '');
+  const { ofIssuer, ofHost } = locateMetadata(issuer);
   return [
-    published('/.well-known/oauth-authorization-server', 'showServerMetadata', 'RFC 8414', 'ServerMetadata'),
-    published('/.well-known/openid-configuration', 'showOpenidConfiguration', 'The same', 'ServerMetadata'),
-    ...(path === '' ? [] : describeAtPath(path, origin)),
+    published(ofIssuer.oauth, 'showServerMetadata', 'RFC 8414', 'ServerMetadata'),
+    published(ofIssuer.openid, 'showOpenidConfiguration', 'The same', 'ServerMetadata'),
+    ...(ofHost === undefined ? [] : describeAtHost(ofHost, new URL(issuer).origin)),
     published(
       '/.well-known/oauth-protected-resource',
       'showResourceMetadata',
@@ -37,16 +37,15 @@ export function describeDiscovery(issuer: string): Operation[] {
   ];
 }
 
-function describeAtPath(path: string, origin: string): Operation[] {
+function describeAtHost(
+  { oauth, openid, openidBelow }: NonNullable<MetadataPaths['ofHost']>,
+  server: string,
+): Operation[] {
   return [
-    [`/.well-known/oauth-authorization-server${path}`, 'showServerMetadataOfPath'],
-    [`/.well-known/openid-configuration${path}`, 'showOpenidConfigurationOfPath'],
-    [`${path}/.well-known/openid-configuration`, 'showOpenidConfigurationBelowPath'],
-  ].map(([address = '', id = '']) => ofHost(published(address, id, 'The same', 'ServerMetadata'), origin));
-}
-
-function ofHost(operation: Operation, server: string): Operation {
-  return { ...operation, server };
+    { ...published(oauth, 'showServerMetadataOfPath', 'The same', 'ServerMetadata'), server },
+    { ...published(openid, 'showOpenidConfigurationOfPath', 'The same', 'ServerMetadata'), server },
+    { ...published(openidBelow, 'showOpenidConfigurationBelowPath', 'The same', 'ServerMetadata'), server },
+  ];
 }
 
 function describeHealth(): Operation[] {
