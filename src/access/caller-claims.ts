@@ -1,6 +1,7 @@
 /**
- * A caller as it is told to resource servers that ask about its key (RFC 7662), and read there: the claims that a token of
- * it would have. Written and read in one place, so that both sides mean the same.
+ * A caller as it is told to resource servers that ask about its key (RFC 7662), and read there: what the key allows, under the
+ * names that a token's claims have, and all of its custom data, of which a token carries the marked part alone. Written and
+ * read in one place, so that both sides mean the same.
  */
 import type { Door } from '../protocol/doors.ts';
 import type { Caller } from './doors.ts';
