@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../access/doors.ts';
 import type { DoorDenialResponse } from './door-denial.ts';
 import { type GuardOptions, readDemand, type RouteDemand } from './guard-options.ts';
-import { type JudgeOptions, type Judgement, judgeRequest, type ResourceDemand } from './judge.ts';
+import { type JudgeOptions, judgeRequest, type ResourceDemand } from './judge.ts';
 import { readNodeRequest } from './node-request.ts';
 import { openResourceServer, type ResourceServer } from './resource-server.ts';
 
@@ -58,31 +58,65 @@ function guardExpress(demand: ResourceDemand, options: JudgeOptions): ExpressMid
 interface Exchange {
   readonly req: GuardedRequest;
   readonly res: ServerResponse;
-  readonly next: (error?: unknown) => void;
+  /** Some routers give a promise. */
+  readonly next: (error?: unknown) => unknown;
 }
 
-async function admit(
-  { req, res, next }: Exchange,
+/** Never rejects, for nobody would hear of it; and goes on once at most, whatever comes of that. */
+async function admit(exchange: Exchange, demand: ResourceDemand, options: JudgeOptions): Promise<void> {
+  const { res, next } = exchange;
+  const outcome = await judge(exchange, demand, options).catch(faultOf);
+  try {
+    if (outcome === 'let in') await next();
+    else if (outcome !== 'refused') await next(outcome);
+  } catch (error) {
+    answerFault(res, error);
+  }
+}
+
+/** Answers a refusal itself. */
+async function judge(
+  { req, res }: Exchange,
   demand: ResourceDemand,
   options: JudgeOptions,
-): Promise<void> {
+): Promise<'let in' | 'refused'> {
   const request = readNodeRequest(req, req.originalUrl);
-  let judgement: Judgement;
-  try {
-    judgement = await judgeRequest(request, demand, req.socket.remoteAddress ?? '', options);
-  } catch (error) {
-    next(error);
-    return;
+  const { decision, refusal } = await judgeRequest(request, demand, req.socket.remoteAddress ?? '', options);
+  if (refusal !== undefined) {
+    refuse(res, refusal);
+    return 'refused';
   }
-  if (judgement.refusal !== undefined) return refuse(res, judgement.refusal);
-  req.keyturn = judgement.decision.token;
-  next();
+  req.keyturn = decision.token;
+  return 'let in';
+}
+
+/** Express takes no error, and the word `route`, for leave to go on. */
+function faultOf(error: unknown): Error {
+  return error instanceof Error ? error : new Error('the guard has failed', { cause: error });
 }
 
 function refuse(res: ServerResponse, { status, headers, body }: DoorDenialResponse): void {
+  // Somebody has answered meanwhile, as what looks after timeouts does, or nobody waits any more.
+  if (res.headersSent || res.writableEnded || res.destroyed) return;
   const text = JSON.stringify(body);
   res.statusCode = status;
   for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
   res.setHeader('Content-Length', new TextEncoder().encode(text).length);
   res.end(text);
+}
+
+/**
+ * What a route throws is caught by Express. Under a router that leaves it to whoever called `next`, it is no fault of the
+ * guard's, which must not go on a second time, and one request is not to end the process.
+ */
+function answerFault(res: ServerResponse, error: unknown): void {
+  // oxlint-disable-next-line no-console
+  console.error('keyturn: a route behind the guard has thrown', error);
+  if (res.writableEnded) return;
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  res.statusCode = 500;
+  res.end();
 }

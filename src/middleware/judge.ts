@@ -15,7 +15,7 @@ export interface JudgeOptions {
 }
 
 /** The refusal is the answer; undefined where the caller is let in. */
-export type Judgement =
+type Judgement =
   | { readonly decision: DoorDecision & { readonly allowed: true }; readonly refusal?: undefined }
   | { readonly decision: DoorDecision & { readonly allowed: false }; readonly refusal: DoorDenialResponse };
 
