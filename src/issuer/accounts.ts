@@ -79,9 +79,9 @@ export function createAccounts(options: AccountsOptions): Accounts {
       await endAccessKey(account);
       return write(stored, without);
     }
-    if (accessKey !== undefined && (await apiKeys.find(accessKey)) !== undefined) {
+    if (accessKey !== undefined) {
       const end = (key: ApiKey) => ({ ...key, version: key.version + 1, updatedAt: clock() });
-      await apiKeys.change(accessKey, end);
+      await apiKeys.changeIfThere(accessKey, end);
     }
     return write(stored, account);
   };

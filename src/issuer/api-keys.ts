@@ -56,6 +56,8 @@ export interface ApiKeys {
   list(query: KeyQuery): Promise<KeyPage>;
   /** Changes a key; where its version rises, its older tokens are dead before this resolves. @throws {Problem} `not_found` */
   change(id: string, change: KeyChange, options?: ChangeOptions): Promise<Stored<ApiKey>>;
+  /** As {@link ApiKeys.change}; undefined where there is no such key, as where one is removed while it is used. */
+  changeIfThere(id: string, change: KeyChange, options?: ChangeOptions): Promise<Stored<ApiKey> | undefined>;
   /** Ends the key and every token of it, and forgets it. @throws {Problem} `not_found` */
   remove(id: string, options?: ChangeOptions): Promise<void>;
   /** Takes every key from an account that is going. */
@@ -76,8 +78,8 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   return {
     find,
     async get(id) {
-      const stored = await find(id);
-      if (stored === undefined || stored.value.account !== undefined) throw noSuchKey();
+      const stored = await requireKey(find(id));
+      if (stored.value.account !== undefined) throw noSuchKey();
       return stored;
     },
     makeSecret: key => makeSecret(key, options),
@@ -85,7 +87,8 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     createWithoutSecret: (key, announce) =>
       insertKey({ id: randomUUID(), ...key, secrets: [] }, options, announce),
     list: query => listKeys(query, options),
-    change: (id, change, how = {}) => changeKey(id, change, how, options),
+    change: (id, change, how = {}) => requireKey(changeKey(id, change, how, options)),
+    changeIfThere: (id, change, how = {}) => changeKey(id, change, how, options),
     remove: (id, how = {}) => removeKey(id, how, options),
     disown: owner => disown(owner, options),
     withOrigin: origin => keysWithOrigin(origin, options),
@@ -96,6 +99,12 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
 /** That the key has its newest secret; of one without any, that it is there. */
 export function evidenceOf({ id, secrets }: ApiKey): Evidence {
   return { record: recordName(id), holds: secrets.at(-1)?.hash ?? '' };
+}
+
+async function requireKey<T>(found: Promise<T | undefined>): Promise<T> {
+  const key = await found;
+  if (key === undefined) throw noSuchKey();
+  return key;
 }
 
 function noSuchKey(): Problem {
@@ -145,18 +154,20 @@ async function insertKey(
  * Read, decide, write; decided anew where somebody else was faster. Where the version rises, the revocation log comes
  * before the record: if the process dies in between, the tokens are dead and the key is not yet, and its next use mends
  * that (`settle-use.ts`). The other way round a key would be ended and its tokens alive.
+ *
+ * @returns the key as it then is; undefined where there is none
  */
 async function changeKey(
   id: string,
   change: KeyChange,
   { announce, ifMatch }: ChangeOptions,
   options: ApiKeysOptions,
-): Promise<Stored<ApiKey>> {
+): Promise<Stored<ApiKey> | undefined> {
   const { store, records, revocationLog } = options;
   let isAnnounced = false;
   for (let attempt = 0; attempt < 20; attempt += 1) {
     const stored = await records.get<ApiKey>(recordName(id));
-    if (stored === undefined) throw noSuchKey();
+    if (stored === undefined) return undefined;
     requireMatch(stored, ifMatch);
     const before = stored.value;
     const after = change(before);
@@ -190,7 +201,7 @@ async function removeKey(id: string, how: ChangeOptions, options: ApiKeysOptions
   const { store, records, clock } = options;
   const end: KeyChange = key => ({ ...key, status: 'revoked', version: key.version + 1, updatedAt: clock() });
   for (let attempt = 0; attempt < 20; attempt += 1) {
-    const ended = await changeKey(id, end, attempt === 0 ? how : {}, options);
+    const ended = await requireKey(changeKey(id, end, attempt === 0 ? how : {}, options));
     if (!(await records.remove(recordName(id), ended))) continue;
     await delist(store, listingsOf(ended.value), () => findListings(id, options));
     return;
@@ -205,7 +216,6 @@ async function disown(owner: string, options: ApiKeysOptions): Promise<void> {
       const { owner: current, ...released } = key;
       return current === owner ? { ...released, updatedAt: options.clock() } : key;
     };
-    if ((await options.records.get<ApiKey>(recordName(id))) !== undefined)
-      await changeKey(id, release, {}, options);
+    await changeKey(id, release, {}, options);
   }
 }

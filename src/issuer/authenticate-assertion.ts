@@ -30,7 +30,7 @@ export interface AssertionAuthenticator {
    * @throws {StoreUnavailable} where it cannot be told, and the assertion may be used up
    */
   authenticate(text: string, clientId: string | undefined): Promise<ApiKey>;
-  /** The key as it is after the use; undefined where its public key was changed in that moment. */
+  /** The key as it is after the use; undefined where it was removed, or its public key changed, in that moment. */
   settle(key: ApiKey, address: string): Promise<ApiKey | undefined>;
 }
 
@@ -68,7 +68,7 @@ export function createAssertionAuthenticator(options: AssertionAuthenticatorOpti
     },
     async settle(key, address) {
       const settled = await catchUp(key, options);
-      if (!isSameJwk(settled.publicJwk, key.publicJwk)) return undefined;
+      if (settled === undefined || !isSameJwk(settled.publicJwk, key.publicJwk)) return undefined;
       usage.note(key.id, { secret: ofAssertions, at: clock(), from: address });
       return settled;
     },

@@ -42,6 +42,7 @@ async function findByIdentifier(text: string, options: DoorKeysOptions): Promise
   if (stored === undefined || stored.value.account !== undefined || !isMadeForDoor(stored.value))
     return { code: 'api_key_unknown' };
   const key = await catchUp(stored.value, options);
+  if (key === undefined) return { code: 'api_key_unknown' };
   const reason = unusableBecause(key, options.clock());
   if (key.status === 'draft') return { code: 'api_key_unpublished' };
   if (reason !== undefined) return { code: 'api_key_unusable', detail: `${invalidKey} ${reason}` };

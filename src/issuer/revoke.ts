@@ -48,7 +48,8 @@ export function createRevoker({
       const authenticated = await authenticator.authenticate(text);
       if (authenticated !== undefined) {
         const { id } = authenticated.key;
-        await apiKeys.change(id, key => stepStatus(key, 'revoke', clock()), {
+        // Where it is removed in that moment, its end was written before.
+        await apiKeys.changeIfThere(id, key => stepStatus(key, 'revoke', clock()), {
           announce: () => announce(id, 'key.revoke', `key/${id}`),
         });
         await revocationLog.settle(era);

@@ -50,14 +50,17 @@ export function createSettleUse(options: SettleUseOptions): SettleUse {
   };
 }
 
-/** The key, its record changed where a change had been written to the revocation log alone; the same object where none had. */
+/**
+ * The key, its record changed where a change had been written to the revocation log alone; the same object where none
+ * had. Undefined where it was removed in that moment.
+ */
 export async function catchUp(
   key: ApiKey,
   { apiKeys, revocations, clock }: Pick<SettleUseOptions, 'apiKeys' | 'revocations' | 'clock'>,
-): Promise<ApiKey> {
+): Promise<ApiKey | undefined> {
   const news = revocations.ofKey(key.id);
   if (news === undefined || key.version >= news.min_key_version) return key;
-  return (await apiKeys.change(key.id, current => catchUpWith(news, current, clock()))).value;
+  return (await apiKeys.changeIfThere(key.id, current => catchUpWith(news, current, clock())))?.value;
 }
 
 /** A change whose log entry was written and whose record was not, or was lost: the record follows the log. */
@@ -82,7 +85,7 @@ async function startClock(
     const now = sameSecret(current, secret);
     return now === undefined ? current : noteFirstUse(current, now, clock());
   };
-  await apiKeys.change(key.id, start, { announce });
+  await apiKeys.changeIfThere(key.id, start, { announce });
 }
 
 async function renewHash(
@@ -93,7 +96,7 @@ async function renewHash(
   const presented = parseApiKey(text);
   if (presented === undefined) return;
   const renewed = vault.hashSecret(key.id, presented.secret);
-  await apiKeys.change(key.id, current => {
+  await apiKeys.changeIfThere(key.id, current => {
     if (sameSecret(current, secret)?.hash !== secret.hash) return current;
     const secrets = current.secrets.map(other =>
       other.createdAt === secret.createdAt ? { ...other, ...renewed } : other,

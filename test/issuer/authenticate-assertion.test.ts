@@ -17,6 +17,8 @@ const [pair, other] = [await makeKeyPair(), await makeKeyPair()];
 interface Scene {
   /** The key's record; what `change` makes of it stays. */
   key: ApiKey;
+  /** Whether it is gone when it is to be changed. */
+  isRemoved?: boolean;
   news?: KeyRevocation;
   isConfirmed?: boolean;
   confirm?: () => Promise<void>;
@@ -46,9 +48,10 @@ function newsOf(version: number): KeyRevocation {
 function open(scene: Scene) {
   const uses: KeyUse[] = [];
   const used = new Map<string, number | undefined>();
-  const apiKeys: Pick<ApiKeys, 'find' | 'change'> = {
+  const apiKeys: Pick<ApiKeys, 'find' | 'changeIfThere'> = {
     find: async keyId => (keyId === scene.key.id ? { value: scene.key, text: '' } : undefined),
-    async change(_id, change) {
+    async changeIfThere(_id, change) {
+      if (scene.isRemoved === true) return undefined;
       scene.key = change(scene.key);
       return { value: scene.key, text: '' };
     },
@@ -136,6 +139,12 @@ describe('the use of an assertion', () => {
     const key = keyOf();
     const { assertions } = open({ key, news: { ...newsOf(5), status: 'disabled' } });
     expect(await assertions.settle(key, '')).toMatchObject({ version: 5, status: 'disabled' });
+  });
+
+  it('is none where the key was removed meanwhile', async () => {
+    const { assertions, uses } = open({ key: keyOf(), news: newsOf(4), isRemoved: true });
+    expect(await assertions.settle(keyOf(), '')).toBeUndefined();
+    expect(uses).toEqual([]);
   });
 
   it('is none where the public key was changed meanwhile', async () => {
