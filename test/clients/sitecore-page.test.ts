@@ -41,7 +41,9 @@ describeOnEmbeddedStore('a wrong key', store => {
     api_keys_differ: async () => [await keyOf(), { sc_apikey: await keyOf() }],
     controller_not_allowed: async () => [await keyOf({ allowedControllers: '' })],
     audience_mismatch: async () => [await keyOf({ audiences: ['https://api.example'] })],
+    several_credentials: async () => [await keyOf(), { 'x-sf-access-key': service.ownerKey }],
     origin_not_allowed: async () => [await keyOf(), { origin: 'https://other.example' }],
+    insufficient_scope: async () => [await keyOf({ scopes: ['services:create'] })],
   };
 
   test.each(rows)('gets $status $code, as the page has it', async ({ status, code, begin }) => {
@@ -54,6 +56,16 @@ describeOnEmbeddedStore('a wrong key', store => {
 
   test('is on the page, whatever is wrong with it', () => {
     expect(rows.map(({ code }) => code).sort()).toEqual(Object.keys(wrong).sort());
+  });
+
+  test('is not what a preflight is about: it allows the fields that the page lists', async () => {
+    const [, list = ''] = /It allows the header fields ([^.]*?), and holds/.exec(page) ?? [];
+    const fields = Array.from(list.matchAll(/`([^`]+)`/g), ([, field]) => field);
+    const key = await keyOf({ corsOrigins: ['https://shop.example'] });
+    const headers = { origin: 'https://shop.example', 'access-control-request-method': 'GET' };
+    const response = await fetch(`${service.url}${layout}&sc_apikey=${key}`, { method: 'OPTIONS', headers });
+    expect(response.headers.get('access-control-allow-headers')).toBe(fields.join(', '));
+    expect(response.headers.get('access-control-max-age')).toBe('600');
   });
 });
 
