@@ -4,7 +4,7 @@
  */
 import { IssuerUnreachable } from './service-calls.ts';
 
-/** Asks, now or when it is its turn. @throws {IssuerUnreachable} also where others have just found out for all */
+/** Asks, now or when it is its turn. @throws {IssuerUnreachable} also where others have just found out for all, or too many wait */
 export type Turnstile = <Answer>(ask: () => Promise<Answer>) => Promise<Answer>;
 
 export interface TurnstileOptions {
@@ -16,6 +16,8 @@ export interface TurnstileOptions {
 
 /** Those who ask at a time. */
 const width = 64;
+/** Those who wait for a turn: more would not have one before their patience ends. */
+const longestQueue = 2000;
 /** Milliseconds for which nobody asks after a failure; then one does, and the others hear of it. */
 const rest = 1000;
 
@@ -27,17 +29,16 @@ export function createTurnstile({ monotonic, patience }: TurnstileOptions): Turn
   const enter = async (): Promise<void> => {
     if (failure !== undefined && (asking > 0 || monotonic() < failure.until)) throw failure.error;
     if (asking < width) asking += 1;
+    else if (waiting.length >= longestQueue) throw crowded();
     else await new Promise<void>((go, refuse) => waiting.push({ go, refuse, since: monotonic() }));
   };
   /** Who waits takes the place of whoever leaves. */
   const leave = (): void => {
-    const next = waiting.shift();
-    if (next === undefined) asking -= 1;
-    else if (monotonic() - next.since < patience) next.go();
-    else {
-      next.refuse(new IssuerUnreachable('too many questions wait for an answer'));
-      leave();
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      if (monotonic() - next.since < patience) return next.go();
+      next.refuse(crowded());
     }
+    asking -= 1;
   };
   const fail = (error: IssuerUnreachable): void => {
     failure = { error, until: monotonic() + Math.max(rest, error.retryAfter * 1000) };
@@ -64,6 +65,10 @@ interface Turn {
   readonly refuse: (error: IssuerUnreachable) => void;
   /** Monotonic milliseconds. */
   readonly since: number;
+}
+
+function crowded(): IssuerUnreachable {
+  return new IssuerUnreachable('too many questions wait for an answer');
 }
 
 /** Rather than of the question: what one caller sent must not keep the others from being asked about. */
