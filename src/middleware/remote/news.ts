@@ -25,7 +25,8 @@ export interface NewsOptions {
   readonly probe: () => Promise<unknown>;
   /** The service's base URL. */
   readonly url: string;
-  readonly warn?: ((message: string) => void) | undefined;
+  /** Somebody else's: it may throw, and may give a promise. */
+  readonly warn?: ((message: string) => unknown) | undefined;
   readonly now: () => number;
   readonly monotonic: () => number;
 }
@@ -36,7 +37,7 @@ const patience = 2000;
 export function openNews(options: NewsOptions): News {
   const { listen, probe, signingKeys, url, warn = warnOnConsole } = options;
   const stop = new AbortController();
-  const line = createLine(url, warn);
+  const line = createLine(url, message => void tell(warn, message));
   const [keysHeard, revocationsHeard, refused, closed] = [
     createSignal(),
     createSignal(),
@@ -110,7 +111,7 @@ function createLine(url: string, warn: (message: string) => void): Line {
   const failures = new Map<Subject, string>();
   return {
     lost(subject, error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = describe(error);
       const isNew = !failures.has(subject);
       failures.set(subject, reason);
       if (isNew) warn(`keyturn: the ${subject} of ${url} are not to be had (${reason}); trying again`);
@@ -122,10 +123,23 @@ function createLine(url: string, warn: (message: string) => void): Line {
   };
 }
 
+/** Never rejects: whoever cannot be told is no reason to hear nothing more. */
+async function tell(warn: (message: string) => unknown, message: string): Promise<void> {
+  try {
+    await warn(message);
+  } catch (error) {
+    warnOnConsole(`${message} (which \`warn\` was not told: ${describe(error)})`);
+  }
+}
+
 /** A library has no log of its own, and a guard that refuses everything must not do so in silence. */
 function warnOnConsole(message: string): void {
   // oxlint-disable-next-line no-console
   console.warn(message);
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Given once, and for good. */
