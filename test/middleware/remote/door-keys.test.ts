@@ -1,5 +1,11 @@
 /** Keys that callers send as themselves to a guarded server elsewhere: an answer of the service holds for as long as it is true. */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Caller } from '../../../src/access/doors.ts';
+import {
+  createRemoteDoorKeys,
+  type RemoteDoorKeysOptions,
+} from '../../../src/middleware/remote/door-keys.ts';
+import { IssuerUnreachable } from '../../../src/middleware/remote/service-calls.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import type { TestService } from '../../support/service.ts';
 import { describeOnEmbeddedStore } from '../../support/stores.ts';
@@ -224,5 +230,65 @@ describe('an answer about a key', () => {
     guarded.time.advance(1);
     await use();
     expect(service.asked(path)).toHaveLength(2);
+  });
+});
+
+describe('what is remembered', () => {
+  const caller = { clientId: 'a', keyVersion: 1, expiresAt: undefined } as Caller;
+  /** The service as it is now, and what it was asked. */
+  const open = (options: Partial<RemoteDoorKeysOptions> = {}) => {
+    const asked: string[] = [];
+    const service = { isAway: false, good: new Set(['good']) };
+    const time = { now: 0 };
+    const keys = createRemoteDoorKeys({
+      introspection: {
+        async findKey(text) {
+          asked.push(text);
+          if (service.isAway) throw new IssuerUnreachable('away');
+          return service.good.has(text) ? { caller } : { code: 'access_key_invalid' };
+        },
+      },
+      revocations: { isKeyRevoked: () => false, isStale: () => false },
+      isLastAnswerEnough: false,
+      now: () => time.now,
+      monotonic: () => time.now,
+      ...options,
+    });
+    const find = (text: string) => keys.findByAccessKey(text, '');
+    return { asked, service, time, find };
+  };
+  const sendMadeUpKeys = async (find: (text: string) => Promise<unknown>) => {
+    for (let i = 0; i < 20_000; i += 1) await find(`made-up-${i}`);
+  };
+
+  test('of a good key, is not pushed out by keys that somebody makes up', async () => {
+    const { asked, find } = open();
+    await find('good');
+    await sendMadeUpKeys(find);
+    expect(await find('good')).toEqual({ caller });
+    expect(asked.filter(text => text === 'good')).toHaveLength(1);
+  });
+
+  test('of a key that was good once, is not pushed out either, and is what was said last', async () => {
+    const { service, time, find } = open({ isLastAnswerEnough: true });
+    await find('good');
+    service.good.clear();
+    time.now = 10_000;
+    expect(await find('good')).toEqual({ code: 'access_key_invalid' });
+    await sendMadeUpKeys(find);
+    service.isAway = true;
+    time.now = 20_000;
+    expect(await find('good')).toEqual({ code: 'access_key_invalid' });
+  });
+
+  test('of a key that has become good, is the good of it', async () => {
+    const { service, time, find } = open({ isLastAnswerEnough: true });
+    expect(await find('new')).toEqual({ code: 'access_key_invalid' });
+    service.good.add('new');
+    time.now = 1000;
+    expect(await find('new')).toEqual({ caller });
+    service.isAway = true;
+    time.now = 20_000;
+    expect(await find('new')).toEqual({ caller });
   });
 });
