@@ -43,7 +43,7 @@ export type OpenApiDocument = ReturnType<typeof createOpenApiDocument>;
 
 const description = [
   'An API key becomes a short-lived access token, which opens the routes of its feature.',
-  'HEAD is answered wherever GET is, OPTIONS on every path; other methods of these paths are 405, other paths 404.',
+  'HEAD is answered wherever GET is, and OPTIONS on each of these paths; their other methods are 405, other paths 404.',
 ].join(' ');
 
 /** An id that stands for two routes, as `/a-b` and `/a/b` have it, gets a number in the later one. */
