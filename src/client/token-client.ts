@@ -1,4 +1,5 @@
 /** The token client: the tokens of one API key, one source for each purpose, and `fetch` with one of them. */
+import { checkNames } from '../protocol/known-names.ts';
 import { fetchAuthorized } from './authorized-fetch.ts';
 import { type Clock, type SetTimer, systemClock } from './clock.ts';
 import type { ApiKey } from './obtain-token.ts';
@@ -50,6 +51,7 @@ export interface TokenClient {
    *
    * @throws {TokenRefused} where the service refuses the key or what is asked for: `code` says why
    * @throws {TokenUnavailable} where no token can be had now: `retryAfter` says when to try again
+   * @throws {TypeError} where the request has another name, or a blank one: it would be for more than was meant
    * @throws what `signal` says, where it is aborted
    */
   getToken(request?: TokenRequest): Promise<string>;
@@ -66,14 +68,17 @@ export interface TokenClient {
 
 /** Asks nobody until a token is asked for. @throws {TypeError} where an option makes no sense */
 export function createTokenClient(options: TokenClientOptions): TokenClient {
-  checkNames(options);
+  checkNames(options, optionNames, 'a token client');
   const fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   const sourceFor = createSources(options, fetch);
   return {
-    async getToken({ signal, rejected, ...purpose } = {}) {
+    async getToken(request = {}) {
+      checkNames(request, requestNames, 'a token request');
+      const { signal, rejected, ...purpose } = request;
       return sourceFor(purpose).get({ signal, rejected });
     },
     async fetch(input, init, purpose = {}) {
+      checkNames(purpose, purposeNames, 'the purpose of a token');
       const source = sourceFor(purpose);
       return fetchAuthorized({ fetch, getToken: call => source.get(call) }, input, init);
     },
@@ -137,19 +142,14 @@ function readIssuer(text: string): string {
   return text.replace(/\/+$/, '');
 }
 
-/** A name that is mistyped would leave something as it is by default. */
-function checkNames(options: TokenClientOptions): void {
-  const unknown = Object.keys(options).filter(name => !optionNames.has(name));
-  if (unknown.length > 0) throw new TypeError(`A token client has no option ${unknown.join(', ')}.`);
-}
+const purposeNames = ['scope', 'audience', 'controllers', 'origins'] satisfies (keyof TokenPurpose)[];
 
-const optionNames: ReadonlySet<string> = new Set([
+const requestNames = [...purposeNames, 'signal', 'rejected'] satisfies (keyof TokenRequest)[];
+
+const optionNames = [
   'issuer',
   'apiKey',
-  'scope',
-  'audience',
-  'controllers',
-  'origins',
+  ...purposeNames,
   'patience',
   'timeout',
   'fetch',
@@ -157,19 +157,17 @@ const optionNames: ReadonlySet<string> = new Set([
   'monotonic',
   'setTimer',
   'random',
-] satisfies (keyof TokenClientOptions)[]);
+] satisfies (keyof TokenClientOptions)[];
 
 function checkKey(apiKey: unknown): void {
   if (typeof apiKey === 'function' || (typeof apiKey === 'string' && apiKey.trim() !== '')) return;
   throw new TypeError('apiKey has to be the key string, or a function that gives it.');
 }
 
-const names = ['scope', 'audience', 'controllers', 'origins'] as const;
-
 /** @throws {TypeError} where one is blank: to the service it would be none, and the token one for all that the key has */
 function readParameters(purpose: TokenPurpose, defaults: TokenPurpose = {}): Record<string, string> {
   const parameters: Record<string, string> = {};
-  for (const name of names) {
+  for (const name of purposeNames) {
     const value = purpose[name] ?? defaults[name];
     if (value === undefined) continue;
     if (typeof value !== 'string' || value.trim() === '')

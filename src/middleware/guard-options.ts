@@ -1,6 +1,7 @@
 /** What a resource server says when it sets up its guard, and what each of its routes asks. */
 import { type Door, DOORS } from '../protocol/doors.ts';
 import { graphqlEndpoint } from '../protocol/controllers.ts';
+import { checkNames } from '../protocol/known-names.ts';
 import type { TokenType } from '../protocol/token-header.ts';
 import type { ResourceDemand } from './judge.ts';
 import type { WhenStale } from './remote/remote-guard.ts';
@@ -83,14 +84,6 @@ export function readDemand(demand: RouteDemand, audience: string): ResourceDeman
     requireApiKey,
     isGraphql: graphqlPath !== undefined,
   };
-}
-
-/** A name that is mistyped would leave something as it is by default. @throws {TypeError} */
-export function checkNames(given: object | undefined, known: readonly string[], what: string): void {
-  if (typeof given !== 'object') throw new TypeError(`${what} needs an object that describes it`);
-  const unknown = Object.keys(given).filter(name => !known.includes(name));
-  if (unknown.length > 0)
-    throw new TypeError(`${what} has no ${unknown.join(', ')}; there are ${known.join(', ')}`);
 }
 
 const demandNames = [

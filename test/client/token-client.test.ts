@@ -201,6 +201,22 @@ describe('each purpose', () => {
     expect(stage.calls).toEqual([]);
   });
 
+  it('has no name but its own, for a mistyped one would be everything', async () => {
+    const { getToken, fetch } = stage.client();
+    for (const [request, name] of [
+      [{ scopes: 'a:read' }, 'scopes'],
+      [{ scope: 'a:read', resource: undefined }, 'resource'],
+      ['a:read', 'object'],
+    ] as unknown as [TokenRequest, string][]) {
+      await expect(getToken(request)).rejects.toThrow(expect.objectContaining({ name: 'TypeError' }));
+      await expect(getToken(request)).rejects.toThrow(name);
+      await expect(fetch(stage.issuer, {}, request)).rejects.toThrow(name);
+    }
+    const { signal } = new AbortController();
+    await expect(fetch(stage.issuer, {}, { signal } as TokenRequest)).rejects.toThrow('has no signal');
+    expect(stage.calls).toEqual([]);
+  });
+
   it('is forgotten where too many others were used since', async () => {
     const { getToken } = stage.client();
     await getToken({ audience: 'first' });
