@@ -1,11 +1,11 @@
 /** Accounts: who may own keys and change them. Each has a role, permissions of its own, and at most one access key. */
 import { createHash } from 'node:crypto';
 import { invalidValues, Problem } from '../protocol/errors.ts';
-import { eachMember } from '../store/each-member.ts';
 import { type Clock, type Store, StoreUnavailable } from '../store/store.ts';
 import { type Account, type AccountPatch, checkAccount, isAccountName } from './account.ts';
 import type { ApiKey } from './api-key.ts';
 import type { ApiKeys, CreatedKey } from './api-keys.ts';
+import { eachRecord } from './each-record.ts';
 import { delist, type Listing, listingsBeyond, writeListed } from './listings.ts';
 import { addOwner, removeOwner, requireOtherOwner } from './owners.ts';
 import type { Records, Stored } from './records.ts';
@@ -21,6 +21,8 @@ export interface Accounts {
   list(query: { cursor?: string; limit: number }): Promise<{ items: readonly Account[]; next?: string }>;
   /** Those that list this origin (or `*`), whatever else is true of them. */
   withOrigin(origin: string): AsyncGenerator<Account>;
+  /** Counts the changes of accounts that list origins, before or after: as far as they are made here. */
+  originChanges(): number;
   /** Makes the first owner, with an access key; in place of one that was not finished. */
   createOwner(id: string): Promise<{ account: Account; accessKey: CreatedKey }>;
   /** @throws {Problem} `conflict` where there is one of this name */
@@ -49,6 +51,11 @@ export interface AccountsOptions {
 
 export function createAccounts(options: AccountsOptions): Accounts {
   const { store, records, clock, apiKeys } = options;
+  let originChanges = 0;
+  /** Also where it is not known whether the change took place. */
+  const noteOrigins = (...accounts: readonly Account[]): void => {
+    if (accounts.some(({ corsOrigins }) => corsOrigins.length > 0)) originChanges += 1;
+  };
   const find = async (id: string) => (isAccountName(id) ? records.get<Account>(recordName(id)) : undefined);
   const isOwner = async (id: string) => {
     const stored = await find(id);
@@ -60,7 +67,9 @@ export function createAccounts(options: AccountsOptions): Accounts {
     return stored;
   };
   const write = async (before: Stored<Account>, after: Account): Promise<Stored<Account>> => {
-    const written = await records.replace(recordName(after.id), before, after);
+    const written = await records
+      .replace(recordName(after.id), before, after)
+      .finally(() => noteOrigins(before.value, after));
     if (written === undefined)
       throw new Problem(
         'conflict',
@@ -94,11 +103,11 @@ export function createAccounts(options: AccountsOptions): Accounts {
     get,
     async *withOrigin(origin) {
       const prefix = prefixOf(origin);
-      for await (const member of eachMember(store, originIndex, prefix)) {
-        const stored = await find(member.slice(prefix.length));
-        if (stored?.value.corsOrigins.includes(origin) === true) yield stored.value;
-      }
+      const recordOf = (member: string) => recordName(member.slice(prefix.length));
+      for await (const account of eachRecord<Account>({ set: originIndex, prefix, recordOf }, options))
+        if (account.corsOrigins.includes(origin)) yield account;
     },
+    originChanges: () => originChanges,
     async list({ cursor, limit }) {
       const ids = await store.listMembers(accountIndex, { after: cursor, limit });
       const page = await records.getMany<Account>(ids.map(recordName));
@@ -126,7 +135,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const account = checkAccount({ ...plainAccount(id, clock()), ...fields });
       if ((await find(id)) !== undefined) throw nameTaken();
       await announce(undefined, account);
-      const create = () => records.create(recordName(id), account);
+      const create = () => records.create(recordName(id), account).finally(() => noteOrigins(account));
       if (!(await writeListed(store, listingsOf(account), create))) throw nameTaken();
       if (administers(account)) await addOwner(records, id);
       return account;
@@ -161,7 +170,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
       await endAccessKey(stored.value);
       // Whoever is given the name later must not own what this one owned.
       await apiKeys.disown(id);
-      if (!(await records.remove(recordName(id), stored))) throw new Problem('conflict');
+      const removed = await records.remove(recordName(id), stored).finally(() => noteOrigins(stored.value));
+      if (!removed) throw new Problem('conflict');
       await delist(store, listingsOf(stored.value), () => findListings(id));
     },
 

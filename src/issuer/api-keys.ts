@@ -64,6 +64,8 @@ export interface ApiKeys {
   disown(owner: string): Promise<void>;
   /** The active keys that list this origin (or `*`), page by page. */
   withOrigin(origin: string): AsyncGenerator<ApiKey>;
+  /** Counts the changes of keys that list origins, before or after: as far as they are made here. */
+  originChanges(): number;
   /** Every key, access keys included: for reports, at the speed of the store. */
   all(): AsyncGenerator<ApiKey>;
 }
@@ -73,7 +75,12 @@ export interface ApiKeysOptions extends KeyListOptions {
   readonly revocationLog: RevocationLog;
 }
 
-export function createApiKeys(options: ApiKeysOptions): ApiKeys {
+export function createApiKeys(given: ApiKeysOptions): ApiKeys {
+  let originChanges = 0;
+  const noteOrigins: Workings['noteOrigins'] = (...keys) => {
+    if (keys.some(({ corsOrigins = [] }) => corsOrigins.length > 0)) originChanges += 1;
+  };
+  const options: Workings = { ...given, noteOrigins };
   const find = (id: string) => options.records.get<ApiKey>(recordName(id));
   return {
     find,
@@ -92,8 +99,14 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     remove: (id, how = {}) => removeKey(id, how, options),
     disown: owner => disown(owner, options),
     withOrigin: origin => keysWithOrigin(origin, options),
+    originChanges: () => originChanges,
     all: () => allKeys(options),
   };
+}
+
+interface Workings extends ApiKeysOptions {
+  /** To be called when a key was written, also where that is not known. */
+  readonly noteOrigins: (...keys: readonly ApiKey[]) => void;
 }
 
 /** That the key has its newest secret; of one without any, that it is there. */
@@ -126,7 +139,7 @@ function makeSecret(
 
 async function createKey(
   input: NewApiKey,
-  options: ApiKeysOptions,
+  options: Workings,
   announce?: (created: CreatedKey) => Promise<void>,
 ): Promise<CreatedKey> {
   const id = randomUUID();
@@ -139,13 +152,13 @@ async function createKey(
 
 async function insertKey(
   made: Omit<ApiKey, 'version' | 'createdAt' | 'updatedAt'>,
-  { store, records, clock }: ApiKeysOptions,
+  { store, records, clock, noteOrigins }: Workings,
   announce?: (created: ApiKey) => Promise<void>,
 ): Promise<ApiKey> {
   const now = clock();
   const key: ApiKey = { ...made, version: 1, createdAt: now, updatedAt: now };
   await announce?.(key);
-  const write = () => records.create(recordName(key.id), key);
+  const write = () => records.create(recordName(key.id), key).finally(() => noteOrigins(key));
   if (!(await writeListed(store, listingsOf(key), write))) throw new Error('a random UUID came twice');
   return key;
 }
@@ -161,9 +174,9 @@ async function changeKey(
   id: string,
   change: KeyChange,
   { announce, ifMatch }: ChangeOptions,
-  options: ApiKeysOptions,
+  options: Workings,
 ): Promise<Stored<ApiKey> | undefined> {
-  const { store, records, revocationLog } = options;
+  const { store, records, revocationLog, noteOrigins } = options;
   let isAnnounced = false;
   for (let attempt = 0; attempt < 20; attempt += 1) {
     const stored = await records.get<ApiKey>(recordName(id));
@@ -177,7 +190,7 @@ async function changeKey(
     const [old, fresh] = [listingsOf(before), listingsOf(after)];
     const written = await writeListed(store, listingsBeyond(fresh, old), async () => {
       if (after.version > before.version) await revocationLog.revokeKey(id, after.version, endOf(after));
-      return records.replace(recordName(id), stored, after);
+      return records.replace(recordName(id), stored, after).finally(() => noteOrigins(before, after));
     });
     if (written === undefined) continue;
     await delist(store, listingsBeyond(old, fresh), () => findListings(id, options));
@@ -197,7 +210,7 @@ async function findListings(id: string, { records }: ApiKeysOptions): Promise<re
 }
 
 /** Ended first, forgotten then: whatever happens in between, it is dead. Whoever changes it meanwhile changes nothing. */
-async function removeKey(id: string, how: ChangeOptions, options: ApiKeysOptions): Promise<void> {
+async function removeKey(id: string, how: ChangeOptions, options: Workings): Promise<void> {
   const { store, records, clock } = options;
   const end: KeyChange = key => ({ ...key, status: 'revoked', version: key.version + 1, updatedAt: clock() });
   for (let attempt = 0; attempt < 20; attempt += 1) {
@@ -209,7 +222,7 @@ async function removeKey(id: string, how: ChangeOptions, options: ApiKeysOptions
   throw new StoreUnavailable('the key is being changed by others again and again');
 }
 
-async function disown(owner: string, options: ApiKeysOptions): Promise<void> {
+async function disown(owner: string, options: Workings): Promise<void> {
   for await (const member of eachMember(options.store, ownerIndex(owner))) {
     const id = idOfMember(member);
     const release: KeyChange = key => {

@@ -1,7 +1,7 @@
 /** The sets that keys are found by: newest first, by feature, by owner, by origin. A page is a page, however many keys there are. */
-import { eachMember } from '../store/each-member.ts';
 import type { Clock, Store } from '../store/store.ts';
 import { type ApiKey, type KeyStatus, statusOf } from './api-key.ts';
+import { eachRecord } from './each-record.ts';
 import type { Listing } from './listings.ts';
 import type { Records } from './records.ts';
 
@@ -63,26 +63,17 @@ function matches(key: ApiKey, { feature, owner, status, q }: KeyQuery, now: numb
 }
 
 /** The active keys that list this origin (or `*`), page by page. */
-export async function* keysWithOrigin(
-  origin: string,
-  { store, records, clock }: KeyListOptions,
-): AsyncGenerator<ApiKey> {
+export async function* keysWithOrigin(origin: string, options: KeyListOptions): AsyncGenerator<ApiKey> {
   const prefix = `${origin} `;
-  for await (const member of eachMember(store, originIndex, prefix)) {
-    const stored = await records.get<ApiKey>(recordName(member.slice(prefix.length)));
-    if (stored === undefined || statusOf(stored.value, clock()) !== 'active') continue;
-    if (stored.value.corsOrigins?.includes(origin) === true) yield stored.value;
-  }
+  const recordOf = (member: string) => recordName(member.slice(prefix.length));
+  for await (const key of eachRecord<ApiKey>({ set: originIndex, prefix, recordOf }, options))
+    if (statusOf(key, options.clock()) === 'active' && key.corsOrigins?.includes(origin) === true) yield key;
 }
 
 /** Every key, access keys included: for reports, at the speed of the store. */
-export async function* allKeys({ store, records }: KeyListOptions): AsyncGenerator<ApiKey> {
-  for (const set of [accessKeyIndex, allIndex]) {
-    for await (const member of eachMember(store, set)) {
-      const stored = await records.get<ApiKey>(recordName(idOfMember(member)));
-      if (stored !== undefined) yield stored.value;
-    }
-  }
+export async function* allKeys(options: KeyListOptions): AsyncGenerator<ApiKey> {
+  const recordOf = (member: string) => recordName(idOfMember(member));
+  for (const set of [accessKeyIndex, allIndex]) yield* eachRecord<ApiKey>({ set, recordOf }, options);
 }
 
 const allIndex = 'keys';

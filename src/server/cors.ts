@@ -2,16 +2,13 @@
  * CORS for guarded routes, by two rules. A real request is answered by the caller's own origins; a preflight carries no
  * credential, so it is answered by the key in the query, or by what any active key for that controller would allow.
  */
-import type { Catalogue } from '../config/catalogue.ts';
-import type { Accounts } from '../issuer/accounts.ts';
-import type { ApiKey } from '../issuer/api-key.ts';
 import type { ApiKeys } from '../issuer/api-keys.ts';
 import { unusableBecause } from '../issuer/authenticate-key.ts';
+import { createOriginUnion, type OriginUnion, type OriginUnionOptions } from '../issuer/origin-union.ts';
 import { distinctApiKeys, readCredentials } from '../protocol/credentials.ts';
-import { allowsController, effectiveControllers } from '../protocol/controllers.ts';
 import { parseGuid } from '../protocol/guid.ts';
-import { allowsOrigin, anyOrigin, parseOrigin } from '../protocol/origin.ts';
-import { type Clock, StoreUnavailable } from '../store/store.ts';
+import { allowsOrigin, parseOrigin } from '../protocol/origin.ts';
+import { StoreUnavailable } from '../store/store.ts';
 import type { AppContext, AppMiddleware } from './context.ts';
 
 export interface Cors {
@@ -21,11 +18,8 @@ export interface Cors {
   preflight(controllers: readonly string[], methods: readonly string[]): AppMiddleware;
 }
 
-export interface CorsOptions {
-  readonly apiKeys: ApiKeys;
-  readonly accounts: Accounts;
-  readonly catalogue: Catalogue;
-  readonly clock: Clock;
+export interface CorsOptions extends OriginUnionOptions {
+  readonly apiKeys: Pick<ApiKeys, 'find'> & OriginUnionOptions['apiKeys'];
 }
 
 export function createCors(options: CorsOptions): Cors {
@@ -71,8 +65,6 @@ function allow(ctx: AppContext, origin: string): void {
   ctx.set('Access-Control-Expose-Headers', responseHeaders);
 }
 
-type OriginUnion = (origin: string, controller: string) => Promise<boolean>;
-
 /** Whether the page may read this answer: by the caller's own origins, or where nobody is known, by the union. */
 async function mayRead(
   ctx: AppContext,
@@ -107,41 +99,4 @@ async function mayPreflight(
   const key = id === undefined ? undefined : (await apiKeys.find(id))?.value;
   if (key === undefined || unusableBecause(key, clock()) !== undefined) return false;
   return allowsOrigin(new Set(key.corsOrigins), origin);
-}
-
-/** A page that asks for many things at once is one question to the store. */
-function createOriginUnion(options: CorsOptions): OriginUnion {
-  const underWay = new Map<string, Promise<boolean>>();
-  return (header, controller) => {
-    const origin = parseOrigin(header);
-    if (origin === undefined) return Promise.resolve(false);
-    const question = `${origin} ${controller}`;
-    const known = underWay.get(question);
-    if (known !== undefined) return known;
-    const answer = isAnyonesOrigin(origin, controller, options).finally(() => underWay.delete(question));
-    underWay.set(question, answer);
-    return answer;
-  };
-}
-
-async function isAnyonesOrigin(origin: string, controller: string, options: CorsOptions): Promise<boolean> {
-  const { apiKeys, accounts, catalogue, clock } = options;
-  const isForAccounts = catalogue.controllers.get(controller)?.doors.includes('x-sf-access-key') === true;
-  for (const listed of [origin, anyOrigin]) {
-    for await (const key of apiKeys.withOrigin(listed)) {
-      if (unusableBecause(key, clock()) === undefined && mayUse(key, controller, catalogue)) return true;
-    }
-    if (!isForAccounts) continue;
-    for await (const { accessKey } of accounts.withOrigin(listed)) if (accessKey !== undefined) return true;
-  }
-  return false;
-}
-
-function mayUse(key: ApiKey, controller: string, { features }: Catalogue): boolean {
-  const feature = features.get(key.feature ?? '');
-  if (feature === undefined) return false;
-  return allowsController(
-    new Set(effectiveControllers(key.allowedControllers, feature.controllers)),
-    controller,
-  );
 }
