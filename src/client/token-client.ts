@@ -1,5 +1,6 @@
 /** The token client: the tokens of one API key, one source for each purpose, and `fetch` with one of them. */
 import { checkNames } from '../protocol/known-names.ts';
+import { parseWebUrl } from '../protocol/web-url.ts';
 import { fetchAuthorized } from './authorized-fetch.ts';
 import { type Clock, type SetTimer, systemClock } from './clock.ts';
 import type { ApiKey } from './obtain-token.ts';
@@ -130,16 +131,10 @@ function readClock({ now, monotonic, setTimer }: TokenClientOptions): Clock {
 
 /** As the service writes its own: without a slash at the end. */
 function readIssuer(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (
-    url === undefined ||
-    !/^https?:$/.test(url.protocol) ||
-    `${url.username}${url.password}${url.search}${url.hash}` !== ''
-  )
-    throw new TypeError(
-      'issuer has to be the base URL of the service, as https://keys.example.com: http or https, without user, query or fragment.',
-    );
-  return text.replace(/\/+$/, '');
+  if (parseWebUrl(text) !== undefined) return text.replace(/\/+$/, '');
+  throw new TypeError(
+    'issuer has to be the base URL of the service, as https://keys.example.com: http or https, without user, query or fragment.',
+  );
 }
 
 const purposeNames = ['scope', 'audience', 'controllers', 'origins'] satisfies (keyof TokenPurpose)[];

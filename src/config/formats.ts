@@ -1,5 +1,6 @@
 /** Decides what an address, an issuer, a Redis URL and an upstream may look like. */
 import { BlockList, isIP } from 'node:net';
+import { isIssuer, parseWebUrl } from '../protocol/web-url.ts';
 
 /** By the names that the schemas use. */
 export const formats = {
@@ -21,16 +22,6 @@ function isListenHost(text: string): boolean {
   return isHostName(text) && (isIP(text) === 4 || !/^[\d.]+$/.test(text));
 }
 
-/** In its normal form, for clients compare the issuer by characters. */
-function isIssuer(text: string): boolean {
-  const url = webUrl(text);
-  return (
-    url !== undefined &&
-    text === url.origin + (url.pathname === '/' ? '' : url.pathname) &&
-    !text.endsWith('/')
-  );
-}
-
 function isRedisUrl(text: string): boolean {
   const parts = redisUrl.exec(text)?.groups;
   if (parts === undefined || !isRedisUser(parts['user'])) return false;
@@ -50,7 +41,7 @@ function isAddressOrCidr(text: string): boolean {
 }
 
 function isUpstream(text: string): boolean {
-  return webUrl(text) !== undefined && !/\s/.test(text);
+  return parseWebUrl(text) !== undefined;
 }
 
 /** A name alone would be mistaken for a password, or the other way round. */
@@ -80,12 +71,6 @@ function isPercentEncoded(text: string): boolean {
 
 function isHostName(text: string): boolean {
   return text.length <= 253 && text.split('.').every(label => /^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$/.test(label));
-}
-
-/** An http or https URL without user, query and fragment. */
-function webUrl(text: string): URL | undefined {
-  if (!/^https?:\/\/[^@?#\\]+$/i.test(text) || !URL.canParse(text)) return undefined;
-  return new URL(text);
 }
 
 function isHostAndPort(text: string): boolean {

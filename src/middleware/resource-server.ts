@@ -7,6 +7,8 @@ import { Revocations } from '../access/revocations.ts';
 import { createTokenVerifier } from '../access/verify-token.ts';
 import { longestTokenLife } from '../protocol/claims.ts';
 import { checkNames } from '../protocol/known-names.ts';
+import { tokenTypes } from '../protocol/token-header.ts';
+import { isIssuer, parseWebUrl } from '../protocol/web-url.ts';
 import type { GuardOptions } from './guard-options.ts';
 import type { JudgeOptions } from './judge.ts';
 import { createRemoteDoorKeys } from './remote/door-keys.ts';
@@ -37,7 +39,7 @@ export function openResourceServer(
 ): ResourceServer {
   checkOptions(options);
   const { issuer, audience, apiKey, stale = 'refuse', maxStaleness = 10, listen = true } = options;
-  const url = (options.url ?? issuer).replace(/\/$/, '');
+  const url = (options.url ?? issuer).replace(/\/+$/, '');
   const { fetch = globalThis.fetch.bind(globalThis), timeout = 2000 } = options;
   const { now } = surroundings;
   const monotonic = createSleeplessClock(surroundings);
@@ -108,9 +110,12 @@ const systemClocks: TwoClocks = {
 function checkOptions(options: GuardOptions): void {
   checkNames(options, optionNames, 'a guard');
   const { issuer, url = issuer, audience, apiKey, maxStaleness = 10, timeout = 2000 } = options;
-  const { listen = true, stale } = options;
-  if (!isBaseUrl(issuer)) throw new TypeError('issuer: the URL of the service');
-  if (!isBaseUrl(url))
+  const { listen = true, stale, tokenType, resourceMetadata } = options;
+  if (!isIssuer(issuer))
+    throw new TypeError(
+      'issuer: the KEYTURN_ISSUER of the service, to the letter: no slash at its end, no user, query or fragment',
+    );
+  if (parseWebUrl(url) === undefined)
     throw new TypeError('url: where the service is reached, without user, query or fragment');
   if (typeof audience !== 'string' || audience === '')
     throw new TypeError('audience: what tokens call this server');
@@ -120,6 +125,10 @@ function checkOptions(options: GuardOptions): void {
   if (!(timeout >= 1 && timeout <= 60_000)) throw new TypeError('timeout: 1 to 60000 milliseconds');
   if (stale !== undefined && !['refuse', 'introspect', 'accept'].includes(stale))
     throw new TypeError("stale: 'refuse', 'introspect' or 'accept'");
+  if (tokenType !== undefined && !tokenTypes.includes(tokenType))
+    throw new TypeError(`tokenType: ${tokenTypes.join(' or ')}`);
+  if (resourceMetadata !== undefined && !isQuotableUrl(resourceMetadata))
+    throw new TypeError('resourceMetadata: a whole http or https URL, percent-encoded, without quotes');
   if (!listen && stale !== 'introspect')
     throw new TypeError("listen: false leaves nothing to know of revocations by but stale: 'introspect'");
 }
@@ -139,9 +148,7 @@ const optionNames = [
   'fetch',
 ] satisfies (keyof GuardOptions)[];
 
-/** What is in it goes into messages. */
-function isBaseUrl(text: unknown): boolean {
-  if (typeof text !== 'string' || !URL.canParse(text)) return false;
-  const { protocol, username, password, search, hash } = new URL(text);
-  return /^https?:$/.test(protocol) && username + password + search + hash === '';
+/** It is quoted in a header field (RFC 9728 section 5.1). */
+function isQuotableUrl(text: unknown): boolean {
+  return typeof text === 'string' && /^https?:\/\/[!#-[\]-~]+$/i.test(text) && URL.canParse(text);
 }

@@ -2,11 +2,12 @@
  * What becomes of good tokens, and of dead ones, while the service is away: each of the modes, for less than the bound, for
  * longer, and when it is back.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { createGuard } from '../../../src/middleware/fetch.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { startService, type TestService } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
-import { type Guarded, guardInTest, openGuarded } from './guarded.ts';
+import { connections, type Guarded, guardInTest, openGuarded } from './guarded.ts';
 import {
   answerEvents,
   answerJson,
@@ -223,8 +224,13 @@ test.each<[string, object]>([
   ['issuer', { issuer: 'keys.example' }],
   ['issuer', { issuer: 'https://user:pass@keys.example' }],
   ['issuer', { issuer: 'file:///keys' }],
+  ['issuer', { issuer: 'https://keys.example/' }],
+  ['issuer', { issuer: 'https://keys.example/path/' }],
+  ['issuer', { issuer: 'https://KEYS.example' }],
+  ['issuer', { issuer: undefined }],
   ['url', { url: 'https://keys.example?x=1' }],
   ['url', { url: 'keys' }],
+  ['url', { url: 'https://keys.example/ ' }],
   ['audience', { audience: '' }],
   ['apiKey', { apiKey: ' ' }],
   ['apiKey', { apiKey: undefined }],
@@ -233,9 +239,28 @@ test.each<[string, object]>([
   ['timeout', { timeout: 0 }],
   ['stale', { stale: 'ignore' }],
   ['listen', { listen: false }],
+  ['tokenType', { tokenType: 'jwt' }],
+  ['resourceMetadata', { resourceMetadata: '/.well-known/oauth-protected-resource' }],
+  ['resourceMetadata', { resourceMetadata: 'file:///metadata' }],
+  ['resourceMetadata', { resourceMetadata: 'https://shop.example/"' }],
+  ['resourceMetadata', { resourceMetadata: 'https://shop.example/\\' }],
+  ['resourceMetadata', { resourceMetadata: 'https://shop.example/\r\nX: y' }],
+  ['resourceMetadata', { resourceMetadata: 'https://shöp.example' }],
+  ['resourceMetadata', { resourceMetadata: 5 }],
 ])('a wrong %s is told where it stands: %o', (name, wrong) => {
   const options = { issuer: 'https://keys.example', audience: 'a', apiKey: 'a key', ...wrong };
   expect(() => openGuarded(options as Parameters<typeof openGuarded>[0])).toThrow(
     expect.objectContaining({ name: 'TypeError', message: expect.stringContaining(`${name}:`) }),
   );
+});
+
+test('the address of metadata of its own stands in the challenges of a server', async () => {
+  const service = await startScriptedService();
+  onTestFinished(() => service.close());
+  const resourceMetadata = 'https://shop.example/.well-known/oauth-protected-resource?of=orders';
+  const options = { issuer: service.url, audience: 'a', apiKey: 'a key', resourceMetadata };
+  const guard = createGuard({ ...options, tokenType: 'JWT' });
+  onTestFinished(() => guard.close());
+  const { response } = await guard(new Request('https://shop.example/orders'), connections);
+  expect(response?.headers.get('www-authenticate')).toContain(`resource_metadata="${resourceMetadata}"`);
 });
