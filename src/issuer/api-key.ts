@@ -1,4 +1,5 @@
 /** An API key as the store keeps it. */
+import { allowsOrigin } from '../protocol/origin.ts';
 import type { PublicJwk } from './public-jwk.ts';
 import type { SecretHash } from './vault.ts';
 
@@ -57,6 +58,16 @@ export interface KeySecret extends SecretHash {
 export function statusOf(key: ApiKey, now: number): KeyStatus {
   const over = key.expiresAt !== undefined && key.expiresAt <= now;
   return over && key.status !== 'revoked' ? 'expired' : key.status;
+}
+
+/** Where the key may be sent as itself. */
+export function doorsOf({ doors = ['token'] }: ApiKey): readonly KeyDoor[] {
+  return doors;
+}
+
+/** Whether pages of this origin may use the key. */
+export function isForPagesOf({ corsOrigins }: ApiKey, origin: string): boolean {
+  return allowsOrigin(new Set(corsOrigins), origin);
 }
 
 /** The secrets that are still good. */

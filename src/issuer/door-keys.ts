@@ -8,7 +8,7 @@ import type { Catalogue } from '../config/catalogue.ts';
 import type { Door } from '../protocol/doors.ts';
 import { parseGuid } from '../protocol/guid.ts';
 import type { Clock } from '../store/store.ts';
-import type { ApiKey } from './api-key.ts';
+import { type ApiKey, doorsOf } from './api-key.ts';
 import type { ApiKeys } from './api-keys.ts';
 import { type KeyAuthenticator, unusableBecause } from './authenticate-key.ts';
 import { findGrant, type FindGrantOptions } from './find-grant.ts';
@@ -39,7 +39,12 @@ async function findByIdentifier(text: string, options: DoorKeysOptions): Promise
   if (id === undefined) return { code: 'api_key_unknown' };
   const stored = await options.apiKeys.find(id);
   if (stored === undefined) await options.confirm();
-  if (stored === undefined || stored.value.account !== undefined || !isMadeForDoor(stored.value))
+  // The id is no secret: only a key that was made for that may be used by it.
+  if (
+    stored === undefined ||
+    stored.value.account !== undefined ||
+    !doorsOf(stored.value).includes('sc_apikey')
+  )
     return { code: 'api_key_unknown' };
   const key = await catchUp(stored.value, options);
   if (key === undefined) return { code: 'api_key_unknown' };
@@ -54,11 +59,6 @@ async function findByIdentifier(text: string, options: DoorKeysOptions): Promise
 
 /** As Sitecore begins what it says of every key that it does not accept: clients look for it. */
 const invalidKey = 'Provided SSC API keyData is not valid.';
-
-/** The id is no secret: only a key that was made for that may be used by it. */
-function isMadeForDoor({ doors = ['token'] }: ApiKey): boolean {
-  return doors.includes('sc_apikey');
-}
 
 async function findByAccessKey(text: string, address: string, options: DoorKeysOptions): Promise<KeyAnswer> {
   const presented = await options.authenticator.authenticate(text);

@@ -5,7 +5,7 @@ import { controllersBeyond } from '../protocol/controllers.ts';
 import { invalidValues, Problem } from '../protocol/errors.ts';
 import { anyOrigin } from '../protocol/origin.ts';
 import { scopesBeyond } from '../protocol/scope.ts';
-import { type ApiKey, type KeyStatus, statusOf } from './api-key.ts';
+import { type ApiKey, doorsOf, type KeyStatus, statusOf } from './api-key.ts';
 import { checkNewKey, type KeyRules, type NewKeyInput, newKeySchema } from './check-key.ts';
 import { type Grant, resolveGrant } from './grant.ts';
 import { isSameJwk } from './public-jwk.ts';
@@ -94,7 +94,7 @@ function narrows(before: ApiKey, after: ApiKey, { catalogue, now }: KeyRules): b
   if (had === undefined || has === undefined || had.feature !== has.feature) return true;
   return (
     grantNarrows(had, has) ||
-    (before.doors ?? ['token']).some(door => !(after.doors ?? ['token']).includes(door)) ||
+    doorsOf(before).some(door => !doorsOf(after).includes(door)) ||
     (after.expiresAt ?? Infinity) < (before.expiresAt ?? Infinity) ||
     ((after.notBefore ?? 0) > now && (after.notBefore ?? 0) > (before.notBefore ?? 0)) ||
     isShorter(before.tokenTtl, after.tokenTtl) ||

@@ -5,14 +5,14 @@
 import { type Allowance, type Decision, type Demand, decideAccess, decideLife } from '../access/decide.ts';
 import type { Revocations } from '../access/revocations.ts';
 import type { AccessTokenClaims } from '../protocol/claims.ts';
-import type { ApiKey, KeySecret } from './api-key.ts';
+import { type ApiKey, doorsOf, type KeySecret } from './api-key.ts';
 import { unusableBecause } from './authenticate-key.ts';
 import { findGrant, type FindGrantOptions } from './find-grant.ts';
 import type { Grant } from './grant.ts';
 import { claimsOfKey } from './key-claims.ts';
 import { catchUpWith } from './settle-use.ts';
 import { useCredential, type UseCredentialOptions } from './use-credential.ts';
-import { hasTokenDoor, type PresentedKey } from './use-key.ts';
+import type { PresentedKey } from './use-key.ts';
 
 /** A key, and all that it allows. */
 export interface KeyAllowance extends Allowance {
@@ -62,7 +62,11 @@ export function createKeyGuard(options: KeyGuardOptions): KeyGuard {
       const news = revocations.ofKey(authenticated.key.id);
       const key = news === undefined ? authenticated.key : catchUpWith(news, authenticated.key, clock());
       const grant = await findGrant(key, options);
-      if (grant === undefined || unusableBecause(key, clock()) !== undefined || !hasTokenDoor(key))
+      if (
+        grant === undefined ||
+        unusableBecause(key, clock()) !== undefined ||
+        !doorsOf(key).includes('token')
+      )
         return decideLife(strange);
       return decideLife(evidenceOn(describe({ ...authenticated, key }, grant, issuer), undefined, options));
     },

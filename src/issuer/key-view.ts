@@ -1,7 +1,7 @@
 /** What is shown of an API key: never a secret, never a hash. */
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Frozen } from '../config/frozen.ts';
-import { type ApiKey, type KeySecret, livingSecrets, statusOf } from './api-key.ts';
+import { type ApiKey, doorsOf, type KeySecret, livingSecrets, statusOf } from './api-key.ts';
 import { type KeyUse, ofAssertions } from './key-usage.ts';
 import type { PublicJwk } from './public-jwk.ts';
 
@@ -72,7 +72,7 @@ export function presentKey(key: ApiKey, now: number, uses: readonly KeyUse[] = [
   return {
     ...rest,
     corsOrigins: key.corsOrigins ?? [],
-    doors: key.doors ?? ['token'],
+    doors: doorsOf(key),
     status: statusOf(key, now),
     keyVersion: version,
     notBefore: key.notBefore === undefined ? undefined : isoTime(key.notBefore),

@@ -1,7 +1,7 @@
 /** A key that is sent as itself to an OAuth endpoint: whose it is, whether it may be used now, and its being used. */
 import { BadCredential, OAuthError } from '../protocol/errors.ts';
 import type { Clock } from '../store/store.ts';
-import type { ApiKey } from './api-key.ts';
+import { type ApiKey, doorsOf } from './api-key.ts';
 import { type AuthenticatedKey, type KeyAuthenticator, unusableBecause } from './authenticate-key.ts';
 import type { SettleUse } from './settle-use.ts';
 
@@ -44,11 +44,6 @@ export function badCredential({ door }: Pick<PresentedKey, 'door'>, description:
   return new BadCredential(door === 'subject_token' ? 'invalid_request' : 'invalid_client', description);
 }
 
-/** Whether a key may be sent as itself at all. */
-export function hasTokenDoor({ doors = ['token'] }: ApiKey): boolean {
-  return doors.includes('token');
-}
-
 /** The key behind the secret. The client id, where it is sent, must be its own. */
 async function identifyKey(
   request: PresentedKey,
@@ -69,7 +64,7 @@ const refusedDescription =
 export function refuseUnusable(key: ApiKey, request: PresentedKey, now: number): void {
   const reason = unusableBecause(key, now);
   if (reason !== undefined) throw badCredential(request, reason);
-  if (!hasTokenDoor(key)) {
+  if (!doorsOf(key).includes('token')) {
     throw new OAuthError(
       'unauthorized_client',
       'The API key was made for other doors than the token endpoint.',

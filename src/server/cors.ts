@@ -2,6 +2,7 @@
  * CORS for guarded routes, by two rules. A real request is answered by the caller's own origins; a preflight carries no
  * credential, so it is answered by the key in the query, or by what any active key for that controller would allow.
  */
+import { isForPagesOf } from '../issuer/api-key.ts';
 import type { ApiKeys } from '../issuer/api-keys.ts';
 import { unusableBecause } from '../issuer/authenticate-key.ts';
 import { createOriginUnion, type OriginUnion, type OriginUnionOptions } from '../issuer/origin-union.ts';
@@ -98,5 +99,5 @@ async function mayPreflight(
   const id = parseGuid(named);
   const key = id === undefined ? undefined : (await apiKeys.find(id))?.value;
   if (key === undefined || unusableBecause(key, clock()) !== undefined) return false;
-  return allowsOrigin(new Set(key.corsOrigins), origin);
+  return isForPagesOf(key, origin);
 }

@@ -1,12 +1,12 @@
 /** Who a key is, by itself: HTTP Basic with the key, or a Bearer token of its own. A rotation script needs no admin. */
 import type { GenuineToken } from '../../access/verify-token.ts';
+import { doorsOf, isForPagesOf } from '../../issuer/api-key.ts';
 import { type KeyAuthenticator, unusableBecause } from '../../issuer/authenticate-key.ts';
 import type { IsWholeToken } from '../../issuer/whole-token.ts';
 import type { SettleUse } from '../../issuer/settle-use.ts';
 import { slowDown, type Throttle } from '../../issuer/throttle.ts';
 import { parseBasic } from '../../protocol/authorization.ts';
 import { Problem } from '../../protocol/errors.ts';
-import { allowsOrigin } from '../../protocol/origin.ts';
 import type { Clock } from '../../store/store.ts';
 import type { AppMiddleware } from '../context.ts';
 import { grantedToken } from '../door-guard.ts';
@@ -61,9 +61,8 @@ async function identifyKey(
   const { key } = authenticated;
   const reason = unusableBecause(key, clock());
   if (reason !== undefined) throw invalid(reason);
-  if (!(key.doors ?? ['token']).includes('token')) throw invalid('The API key was made for other doors.');
-  if (origin !== undefined && !allowsOrigin(new Set(key.corsOrigins), origin))
-    throw new Problem('origin_not_allowed');
+  if (!doorsOf(key).includes('token')) throw invalid('The API key was made for other doors.');
+  if (origin !== undefined && !isForPagesOf(key, origin)) throw new Problem('origin_not_allowed');
   const settled = await settleUse(authenticated, secret, address);
   if (settled === undefined) throw invalid();
   return settled.key.id;
