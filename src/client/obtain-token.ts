@@ -1,4 +1,5 @@
 /** One attempt to get a token: the key is read, the service is asked, and what comes of it is put into one of three words. */
+import { faultCode } from '../protocol/http-answer.ts';
 import { type Clock, startAge } from './clock.ts';
 import { requestToken, type TokenAnswer, TokenRefused } from './request-token.ts';
 import type { UnavailableCode } from './token-unavailable.ts';
@@ -121,11 +122,9 @@ function describePassing({ status, retryAfter, message }: TokenRefused, options:
   };
 }
 
-/** `fetch` hides the reason in the cause. */
 function describeFault(error: unknown, options: AttemptOptions): Failure {
-  const cause = error instanceof Error ? error.cause : undefined;
-  const code: unknown = (cause as { code?: unknown } | undefined)?.code;
-  const reason = typeof code === 'string' ? ` (${code})` : '';
+  const code = faultCode(error);
+  const reason = code === undefined ? '' : ` (${code})`;
   const message = `${nameOf(options)} cannot be reached${reason}: check the address, and that the service runs.`;
   return { kind: 'failed', code: 'unreachable', message, cause: error };
 }

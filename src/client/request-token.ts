@@ -1,6 +1,6 @@
 /** One token request (RFC 6749 section 4.4): an API key in, an access token out. No dependency, no cache. */
+import { readRetryAfter, readText } from '../protocol/http-answer.ts';
 import { systemClock } from './clock.ts';
-import { readRetryAfter } from './retry-after.ts';
 
 export interface TokenRequestOptions {
   /** The service's base URL. */
@@ -64,22 +64,14 @@ export async function requestToken(options: TokenRequestOptions): Promise<TokenA
     body: form.toString(),
     signal: signal ?? null,
   });
-  const answer = parse(await readText(response));
+  const answer = parse((await readText(response, longestAnswer)) ?? '');
   return response.ok ? readAnswer(response.status, answer) : refuse(response, answer, options.apiKey, now);
 }
 
 /** Characters of a whole answer: more is no answer of a token endpoint. */
 const longestAnswer = 65_536;
-
-async function readText({ body }: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = '';
-  for await (const piece of body ?? []) {
-    text += decoder.decode(piece as Uint8Array, { stream: true });
-    if (text.length > longestAnswer) return '';
-  }
-  return text;
-}
+/** Milliseconds: a client that is told more, and believes it, is out of order for a day. */
+const longestPause = 300_000;
 
 function parse(text: string): Record<string, unknown> {
   try {
@@ -126,7 +118,7 @@ function refuse(
 ): never {
   const code = typeof error === 'string' ? error : 'invalid_response';
   const description = typeof error_description === 'string' ? error_description : describeStatus(status);
-  const pause = readRetryAfter(headers, now);
+  const pause = readRetryAfter(headers, longestPause, now);
   throw new TokenRefused(
     status,
     code,

@@ -43,7 +43,7 @@ export function openResourceServer(
   const { fetch = globalThis.fetch.bind(globalThis), timeout = 2000 } = options;
   const { now } = surroundings;
   const monotonic = createSleeplessClock(surroundings);
-  const service = createServiceCalls({ url, apiKey, fetch, timeout });
+  const service = createServiceCalls({ url, apiKey, fetch, timeout, now });
   const revocations = new Revocations(monotonic, maxStaleness);
   const signingKeys = createRemoteSigningKeys({ service, monotonic });
   const turnstile = createTurnstile({ monotonic, patience: timeout });

@@ -1,4 +1,5 @@
 /** Calls to the Keyturn service in the name of this resource server, which authenticates with its own API key. */
+import { faultCode, readRetryAfter, readText } from '../../protocol/http-answer.ts';
 
 /** The service cannot be asked, or gives no answer that can be used. What it would have said is unknown. */
 export class IssuerUnreachable extends Error {
@@ -25,6 +26,8 @@ export interface ServiceCallsOptions {
   readonly fetch: typeof globalThis.fetch;
   /** Milliseconds within which an answer has to begin, and one that is read whole to end. */
   readonly timeout: number;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
 }
 
 export interface ServiceCalls {
@@ -129,38 +132,35 @@ function basic(key: string): string {
 async function send(
   path: string,
   init: SignalledRequest,
-  { url, fetch }: Pick<ServiceCallsOptions, 'url' | 'fetch'>,
+  { url, fetch, now }: ServiceCallsOptions,
 ): Promise<Response> {
   const response = await fetch(url + path, { ...init, redirect: 'manual' }).catch((cause: unknown) => {
-    throw new IssuerUnreachable(`${path} is not answered${reasonOf(cause)}`, { cause });
+    throw new IssuerUnreachable(`${path} is not answered: ${reasonOf(cause)}`, { cause });
   });
   if (response.ok) return response;
   // A body that nobody reads, broken or not; what is wrong is told by the status.
   response.body?.cancel().catch(() => undefined);
-  const seconds = Number(response.headers.get('retry-after'));
   throw new IssuerUnreachable(`${path} is answered with ${response.status}`, {
     status: response.status,
-    retryAfter: seconds > 0 ? Math.min(seconds, longestRest) : 0,
+    retryAfter: (readRetryAfter(response.headers, longestRest, now) ?? 0) / 1000,
   });
 }
 
-/** Seconds: whoever asks for more would be taken for lost. */
-const longestRest = 30;
+/** Milliseconds: whoever asks for more would be taken for lost. */
+const longestRest = 30_000;
 
-/** `fetch` hides the reason in the cause of its error. */
+/** Of a timeout the name says it. */
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return '';
-  const { code } = Object(error.cause) as { code?: unknown };
-  return `: ${typeof code === 'string' ? code : error.name}`;
+  return faultCode(error) ?? (error instanceof Error ? error.name : typeof error);
 }
 
 /** @throws {IssuerUnreachable} */
 async function readObject(path: string, response: Response): Promise<Readonly<Record<string, unknown>>> {
   let value: unknown;
   try {
-    value = JSON.parse(await readText(response));
+    value = JSON.parse((await readText(response, longestAnswer)) ?? '');
   } catch (cause) {
-    throw new IssuerUnreachable(`${path} broke off, or was not answered in JSON`, { cause });
+    throw new IssuerUnreachable(`${path} broke off, was too long, or was not answered in JSON`, { cause });
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   throw new IssuerUnreachable(`${path} was not answered with an object`);
@@ -168,13 +168,3 @@ async function readObject(path: string, response: Response): Promise<Readonly<Re
 
 /** Characters of a whole answer. */
 const longestAnswer = 1_048_576;
-
-async function readText({ body }: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = '';
-  for await (const piece of body ?? []) {
-    text += decoder.decode(piece as Uint8Array, { stream: true });
-    if (text.length > longestAnswer) throw new RangeError('the answer is too long');
-  }
-  return text;
-}

@@ -166,10 +166,16 @@ describe('introspection', () => {
     expect(service.questions.filter(question => question.path === '/elsewhere')).toEqual([]);
   });
 
-  test('is left alone for as long as it asks', async () => {
+  test.each([
+    ['in seconds', { 'retry-after': '5' }],
+    [
+      'as a date, by the clock that names it',
+      { 'retry-after': 'Tue, 01 Jan 2030 00:00:05 GMT', date: 'Tue, 01 Jan 2030 00:00:00 GMT' },
+    ],
+  ])('is left alone for as long as it asks, %s', async (_, headers) => {
     const guarded = open();
     await guarded.askWith(service.mint());
-    service.answers[path] = answerText('{}', 429, { 'retry-after': '5' });
+    service.answers[path] = answerText('{}', 429, headers);
     expect(await guarded.askWith(service.mint())).toBe('503 issuer_unreachable');
     const from = service.questions.length;
     service.answers[path] = answerJson({ active: true });
