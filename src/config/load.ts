@@ -9,7 +9,7 @@ import { freezeDeeply } from './frozen.ts';
 import { readJson } from './json-text.ts';
 import { parseCatalogue } from './parse-catalogue.ts';
 import { ConfigurationError, showValue, type Problem } from './problems.ts';
-import { readFileWithMode, tryRead, type ReadFile } from './read-file.ts';
+import { type FileContent, readFileWithMode, tryRead, type ReadFile } from './read-file.ts';
 import type { Settings } from './settings.ts';
 import { gatherSources, placeOf, type ConfigFile, type Sources } from './sources.ts';
 
@@ -23,14 +23,15 @@ export interface LoadedSettings {
 /** @throws {ConfigurationError} with every problem there is */
 export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readFileWithMode): LoadedSettings {
   const path = env['KEYTURN_CONFIG'] ?? '';
-  const config = path === '' ? { problems: [] } : readJsonFile('KEYTURN_CONFIG', path, readFile);
+  const config = path === '' ? { problems: [] } : parseFile('KEYTURN_CONFIG', readAt(path, readFile));
   const isReadable = config.problems.length === 0;
   const gathered = gatherSources(env, config.file, readFile);
   const checked = checkSettings(gathered.sources, isReadable);
   const wanted = isReadable ? checked.sound : onlyGiven(checked.sound, gathered.sources);
-  const isOwn = hasOwnCatalogue(wanted, gathered.sources, readFile);
-  const paths = isOwn ? wanted : { ...wanted, ...packagedCatalogue };
-  const { catalogue, ...loaded } = loadCatalogue(paths, gathered.sources, readFile);
+  const found = readCatalogue(wanted, readFile);
+  const isOwn = isOwnCatalogue(found, gathered.sources);
+  const files = isOwn ? found : readCatalogue(packagedCatalogue, readFile);
+  const { catalogue, ...loaded } = checkCatalogue(files, gathered.sources);
   const problems = [config, gathered, checked, loaded].flatMap(part => part.problems);
   const { settings } = checked;
   if (problems.length > 0 || !settings || !catalogue) throw new ConfigurationError(problems);
@@ -38,14 +39,31 @@ export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readFi
   return freezeDeeply({ settings, catalogue, warnings });
 }
 
+/** A file, or in a word why there is none. */
+interface Reading {
+  readonly path: string;
+  readonly content: FileContent | string;
+}
+
+function readAt(path: string, readFile: ReadFile): Reading {
+  return { path, content: tryRead(path, readFile) };
+}
+
 type CatalogueFile = 'features' | 'controllers';
 
+/** Undefined where nobody knows the path. */
+type CatalogueFiles = Readonly<Record<CatalogueFile, Reading | undefined>>;
+
+function readCatalogue(paths: Partial<Record<CatalogueFile, string>>, readFile: ReadFile): CatalogueFiles {
+  const read = (path: string | undefined) => (path === undefined ? undefined : readAt(path, readFile));
+  return { features: read(paths.features), controllers: read(paths.controllers) };
+}
+
 /** Whether somebody names a file of the catalogue, or one is where it is by default. */
-function hasOwnCatalogue(paths: Partial<Settings>, sources: Sources, readFile: ReadFile): boolean {
-  return (['features', 'controllers'] as const).some(name => {
-    const path = paths[name];
-    return path === undefined || sources.has(name) || tryRead(path, readFile) !== 'ENOENT';
-  });
+function isOwnCatalogue(files: CatalogueFiles, sources: Sources): boolean {
+  return (['features', 'controllers'] as const).some(
+    name => files[name] === undefined || sources.has(name) || files[name].content !== 'ENOENT',
+  );
 }
 
 /** What comes with Keyturn, wherever it is installed. */
@@ -62,17 +80,16 @@ function onlyGiven(settings: Partial<Settings>, sources: Sources): Partial<Setti
   return Object.fromEntries(Object.entries(settings).filter(([name]) => sources.has(name)));
 }
 
-function loadCatalogue(
-  paths: Partial<Settings>,
+function checkCatalogue(
+  files: CatalogueFiles,
   sources: Sources,
-  readFile: ReadFile,
 ): { catalogue?: Catalogue; problems: Problem[] } {
-  const read = (name: CatalogueFile): { file?: ConfigFile; problems: Problem[] } => {
-    const path = paths[name];
-    return path === undefined ? { problems: [] } : readJsonFile(placeOf(name, sources), path, readFile);
+  const parse = (name: CatalogueFile): ParsedFile => {
+    const reading = files[name];
+    return reading === undefined ? { problems: [] } : parseFile(placeOf(name, sources), reading);
   };
-  const features = read('features');
-  const controllers = read('controllers');
+  const features = parse('features');
+  const controllers = parse('controllers');
   const { catalogue, problems } = parseCatalogue(features.file, controllers.file);
   return {
     ...(catalogue && { catalogue }),
@@ -80,12 +97,12 @@ function loadCatalogue(
   };
 }
 
-function readJsonFile(
-  where: string,
-  path: string,
-  readFile: ReadFile,
-): { file?: ConfigFile; problems: Problem[] } {
-  const content = tryRead(path, readFile);
+interface ParsedFile {
+  readonly file?: ConfigFile;
+  readonly problems: Problem[];
+}
+
+function parseFile(where: string, { path, content }: Reading): ParsedFile {
   if (typeof content === 'string') {
     return {
       problems: [

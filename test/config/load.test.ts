@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadClientSettings } from '../../src/config/client-settings.ts';
 import { loadSettings } from '../../src/config/load.ts';
@@ -294,6 +295,39 @@ describe('warnings', () => {
     { KEYTURN_HOST: '0.0.0.0', KEYTURN_ISSUER: 'https://keys.example' },
     { KEYTURN_HOST: '::1' },
   ])('none for %j', env => expect(loadSettings(env).warnings).toEqual([]));
+});
+
+describe('each file is read once', () => {
+  const isMissing = (path: string) => path.startsWith('config/');
+  const nothing = () => false;
+
+  it.each([
+    ['where it is by default', {}, nothing, ['config/features.json', 'config/controllers.json']],
+    [
+      'where somebody names it',
+      { KEYTURN_FEATURES: featuresCopy, KEYTURN_CONTROLLERS: controllersCopy },
+      nothing,
+      [featuresCopy, controllersCopy],
+    ],
+    [
+      'where it comes with Keyturn, there being none',
+      {},
+      isMissing,
+      [
+        'config/features.json',
+        'config/controllers.json',
+        path.resolve('config/features.json'),
+        path.resolve('config/controllers.json'),
+      ],
+    ],
+  ])('%s', (_, env, isGone, paths) => {
+    const read: string[] = [];
+    loadSettings(env, file => {
+      read.push(file);
+      return readFileWithMode(isGone(file) ? '/nowhere' : file);
+    });
+    expect(read.toSorted()).toEqual(paths.toSorted());
+  });
 });
 
 describe('what is loaded', () => {
