@@ -1,4 +1,5 @@
 /** What the service says of itself: RFC 8414, its OpenID twin, RFC 7517 and RFC 9728. */
+import { decodeJwt } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { TestService } from '../support/service.ts';
 import { describeOnEmbeddedStore } from '../support/stores.ts';
@@ -157,6 +158,15 @@ describeOnEmbeddedStore('discovery', store => {
       ]),
     );
     expect(new Set(scopes).size).toBe(scopes.length);
+  });
+  test('the claims are those that a token may have, whatever extra ones its key gives it', async () => {
+    const { apiKey } = await service.createKey({
+      impersonationUser: 'extranet\\Visitor',
+      customData: { site: 'main' },
+      customDataInToken: ['site'],
+    });
+    const { claims_supported: claims } = (await read(paths.server)) as { claims_supported: string[] };
+    expect(claims.toSorted()).toEqual(Object.keys(decodeJwt(await service.token(apiKey))).toSorted());
   });
   test('the document of the resource names the server and how a token is sent', async () => {
     expect(await read(paths.resource)).toMatchObject({

@@ -4,6 +4,7 @@ import type { Catalogue } from '../../config/catalogue.ts';
 import type { Frozen } from '../../config/frozen.ts';
 import type { KeySet } from '../../issuer/open-ring.ts';
 import { assertionAlgorithms } from '../../issuer/public-jwk.ts';
+import { requiredClaims } from '../../protocol/claims.ts';
 import { scopesBeyond } from '../../protocol/scope.ts';
 import type { SigningAlgorithm } from '../../protocol/token-header.ts';
 import type { AppMiddleware } from '../context.ts';
@@ -73,7 +74,7 @@ export function createServerMetadata({ issuer, catalogue, signingAlgs }: Discove
     response_types_supported: [],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: signingAlgs,
-    claims_supported: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'scope', 'act'],
+    claims_supported: [...requiredClaims, 'act', 'custom_data'],
   };
   return publishDocument(facts);
 }
