@@ -9,6 +9,7 @@ import { awaitDeployment, awaitFoundation, isPassing } from './issuer/await-depl
 import { type Foundation, openDeployment } from './issuer/foundation.ts';
 import { createFirstOwner, type Initialised, prepareDeployment } from './issuer/initialise.ts';
 import { listen } from './server/http-server.ts';
+import { serveMetrics } from './server/metrics-server.ts';
 import { createWaitingApp } from './server/waiting-app.ts';
 import type { Clock } from './store/store.ts';
 import { openApp } from './wiring/app.ts';
@@ -94,21 +95,24 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
   const { logger, failuresPerMinute = 12_000 } = surroundings;
   const [stop, ending] = [new AbortController(), new AbortController()];
   const running: Promise<void>[] = [];
+  const { metrics, metricsRoute, close: closeMetrics } = await serveMetrics(settings, logger);
   const open = () => openFoundation(settings, surroundings);
   let foundation: Foundation | undefined;
   const shutDown = async () => {
     stop.abort();
     await Promise.allSettled(running);
     await foundation?.store.close();
+    await closeMetrics();
   };
   try {
     let welcome: Service['welcome'];
     const server = await listen(settings, async (port, answerWith) => {
-      const answerWaiting = (waitingFor: Parameters<typeof createWaitingApp>[1]) =>
-        answerWith(createWaitingApp(logger, waitingFor).callback());
+      const answerWaiting = (waitingFor: Parameters<typeof createWaitingApp>[0]) =>
+        answerWith(createWaitingApp(waitingFor, { logger, metrics, metricsRoute }).callback());
       const serve = async (opened: Foundation, epoch: string) => {
         const instance = { ...loaded, port, foundation: { ...opened, epoch }, logger, failuresPerMinute };
-        const app = await openApp({ ...instance, ending: ending.signal, stop: stop.signal, running });
+        const counted = { ...instance, metrics, metricsRoute };
+        const app = await openApp({ ...counted, ending: ending.signal, stop: stop.signal, running });
         answerWith(app.callback());
       };
       const serveLater = async (opened: Foundation) => {

@@ -31,7 +31,7 @@ const parts: Readonly<Record<string, Part>> = {
   gateway: { layer: 3 },
   server: {
     layer: 3,
-    packages: ['koa', '@koa/router', 'ajv', 'ajv-formats', 'typebox', 'pino'],
+    packages: ['koa', '@koa/router', 'ajv', 'ajv-formats', 'typebox', 'pino', 'prom-client'],
     siblingTypes: ['gateway'],
   },
   wiring: { layer: 4, types: ['pino'] },

@@ -27,6 +27,8 @@ export interface RevocationFeed extends RevocationListener {
   locate(lastEventId: string | undefined): Promise<number | undefined>;
   /** Sends to the reader what came after the id, or else a snapshot, and all that follows. Returns what ends that. */
   listen(reader: FeedReader, from: number | undefined): () => void;
+  /** How many listen. */
+  listenerCount(): number;
   /** Ends every stream, and those that are yet to come. */
   close(): void;
 }
@@ -174,6 +176,7 @@ export function createRevocationFeed(options: RevocationFeedOptions): Revocation
         live.delete(listener);
       };
     },
+    listenerCount: () => listeners.size,
     close() {
       isClosed = true;
       for (const { reader } of listeners) reader.end();

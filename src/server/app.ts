@@ -15,7 +15,6 @@ import type { Introspector } from '../issuer/introspect.ts';
 import type { KeyGuard } from '../issuer/key-guard.ts';
 import type { RevocationFeed } from '../issuer/revocation-feed.ts';
 import type { Revoker } from '../issuer/revoke.ts';
-import { Problem } from '../protocol/errors.ts';
 import { createClientAddress, createProxyTrust } from './client-address.ts';
 import type { AppMiddleware, AppState } from './context.ts';
 import { createCors } from './cors.ts';
@@ -24,6 +23,7 @@ import { createErrorHandler } from './error-handler.ts';
 import { createFrontDoor } from './front-door.ts';
 import { createCallerCheck } from './introspecting-caller.ts';
 import { locateMetadata } from './metadata-paths.ts';
+import type { Metrics } from './metrics.ts';
 import { addPublication } from './publish.ts';
 import { createRequestLog } from './request-log.ts';
 import { createResourceTable } from './resource-table.ts';
@@ -43,6 +43,7 @@ import {
   createServerMetadata,
   type DiscoveryOptions,
 } from './routes/well-known.ts';
+import { refuseUnrouted } from './unrouted.ts';
 
 export interface AppServices extends AdminServices, DiscoveryOptions {
   readonly trustedProxies: readonly string[];
@@ -61,6 +62,9 @@ export interface AppServices extends AdminServices, DiscoveryOptions {
   readonly upstreamAccess: DescribeAccess;
   readonly forwardAuth: ForwardAuth;
   readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'count'>;
+  /** Answers `/metrics`, where that is not on a port of its own. */
+  readonly metricsRoute: AppMiddleware | undefined;
   /** Resolves with what keeps the service from working, if anything does. */
   readonly readiness: () => Promise<string | undefined>;
 }
@@ -70,7 +74,7 @@ export function createApp(services: AppServices): Koa<AppState> {
   app.on('error', error => {
     services.logger[isOfConnection(error) ? 'info' : 'error']({ err: error }, 'the answer broke off');
   });
-  app.use(createRequestLog(services.logger, createClientAddress(services.trustedProxies)));
+  app.use(createRequestLog(services.logger, createClientAddress(services.trustedProxies), services.metrics));
   app.use(securityHeaders);
   app.use(answerForNginx);
   app.use(createErrorHandler(services.logger));
@@ -103,9 +107,10 @@ function createRoutes(services: AppServices): Router<AppState> {
   for (const path of [...Object.values(ofIssuer), ...Object.values<string>(ofHost)]) publish(path, metadata);
   publish('/.well-known/oauth-protected-resource', createResourceMetadata(services));
   publish('/.well-known/jwks.json', createJwks(services));
-  addApiDocsRoutes(router, services);
+  addApiDocsRoutes(router, { issuer, catalogue, hasMetrics: services.metricsRoute !== undefined });
   router.get('/livez', livez);
   router.get('/readyz', createReadyz(services.readiness));
+  if (services.metricsRoute !== undefined) router.get('/metrics', services.metricsRoute);
 
   addAdminRoutes(router, services, guarded);
   const table = createResourceTable(catalogue.controllers.values(), audience);
@@ -135,16 +140,4 @@ const securityHeaders: Middleware = (ctx, next) => {
   ctx.set('X-Content-Type-Options', 'nosniff');
   ctx.set('Referrer-Policy', 'no-referrer');
   return next();
-};
-
-/** What no route took: an address that is not there, or a method that is not offered there. */
-const refuseUnrouted: Middleware = ctx => {
-  const matched = (ctx['matched'] ?? []) as { methods: string[] }[];
-  const methods = new Set(matched.flatMap(layer => layer.methods));
-  if (methods.size === 0) throw new Problem('not_found');
-  methods.add('OPTIONS');
-  const allow = [...methods].join(', ');
-  ctx.set('Allow', allow);
-  if (ctx.method !== 'OPTIONS') throw new Problem('method_not_allowed', `Use one of ${allow}.`);
-  ctx.status = 204;
 };

@@ -1,4 +1,7 @@
-/** One JSON line a request. It names keys by their id and never holds a secret: those are cut out of the address. */
+/**
+ * One JSON line a request, and its count. The line names keys by their id and never holds a secret: those are cut out of the
+ * address.
+ */
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Middleware } from 'koa';
@@ -6,8 +9,13 @@ import type { Logger } from 'pino';
 import { problems } from '../protocol/errors.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { AppState } from './context.ts';
+import type { Metrics } from './metrics.ts';
 
-export function createRequestLog(logger: Logger, addressOf: ClientAddress): Middleware<AppState> {
+export function createRequestLog(
+  logger: Logger,
+  addressOf: ClientAddress,
+  metrics: Pick<Metrics, 'count'>,
+): Middleware<AppState> {
   return async (ctx, next) => {
     const startedAt = performance.now();
     ctx.state.requestId = randomUUID();
@@ -16,8 +24,11 @@ export function createRequestLog(logger: Logger, addressOf: ClientAddress): Midd
       await next();
     } finally {
       const write = () => {
-        if (logger.isLevelEnabled('info'))
-          logger.info(describe(ctx.state, ctx, performance.now() - startedAt), 'request');
+        const milliseconds = performance.now() - startedAt;
+        const failure = ctx.state.failure ?? denialIn(ctx.state);
+        const { method, status, _matchedRoute: route } = ctx as typeof ctx & { _matchedRoute?: string };
+        metrics.count({ method, route, status, seconds: milliseconds / 1000, code: failure?.code });
+        if (logger.isLevelEnabled('info')) logger.info(describe(ctx, milliseconds, failure), 'request');
       };
       // An answer that streams is told of when it is through.
       if (ctx.body instanceof Readable) ctx.res.once('close', write);
@@ -42,6 +53,7 @@ function decodeUnreserved(url: string): string {
 }
 
 interface Answered {
+  readonly state: AppState;
   readonly method: string;
   readonly url: string;
   readonly status: number;
@@ -50,9 +62,9 @@ interface Answered {
 }
 
 function describe(
-  state: AppState,
-  { method, url, status, body, res }: Answered,
+  { state, method, url, status, body, res }: Answered,
   milliseconds: number,
+  failure: AppState['failure'],
 ): object {
   const isCut = body instanceof Readable && !res.writableFinished;
   const { access } = state;
@@ -66,7 +78,7 @@ function describe(
     ...(isCut && { cut: true }),
     address: state.address,
     clientId: state.clientId ?? access?.token?.clientId,
-    ...(state.failure ?? denialIn(state)),
+    ...failure,
   };
 }
 

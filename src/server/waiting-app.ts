@@ -1,26 +1,38 @@
-/** What is served while there is nothing to serve from: that the process lives, and what it waits for. */
+/** What is served while there is nothing to serve from: that the process lives, how it fares, and what it waits for. */
+import Router from '@koa/router';
 import Koa from 'koa';
 import type { Logger } from 'pino';
 import { Problem } from '../protocol/errors.ts';
 import { createClientAddress } from './client-address.ts';
-import type { AppState } from './context.ts';
+import type { AppMiddleware, AppState } from './context.ts';
 import { createErrorHandler } from './error-handler.ts';
+import type { Metrics } from './metrics.ts';
 import { createRequestLog } from './request-log.ts';
 import { answerForNginx } from './routes/auth-verify.ts';
+import { livez } from './routes/health.ts';
+
+export interface WaitingAppOptions {
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'count'>;
+  /** Answers `/metrics`, where that is not on a port of its own. */
+  readonly metricsRoute: AppMiddleware | undefined;
+}
 
 /** @param waitingFor `store_unavailable`: the store; `not_initialised`: a deployment in it */
 export function createWaitingApp(
-  logger: Logger,
   waitingFor: 'store_unavailable' | 'not_initialised',
+  { logger, metrics, metricsRoute }: WaitingAppOptions,
 ): Koa<AppState> {
   const app = new Koa<AppState>();
-  app.use(createRequestLog(logger, createClientAddress([])));
+  const router = new Router<AppState>({ sensitive: true, strict: true });
+  router.get('/livez', livez);
+  if (metricsRoute !== undefined) router.get('/metrics', metricsRoute);
+  app.use(createRequestLog(logger, createClientAddress([]), metrics));
   app.use(answerForNginx);
   app.use(createErrorHandler(logger));
-  app.use(ctx => {
-    if (ctx.path !== '/livez') throw new Problem(waitingFor);
-    ctx.type = 'application/json';
-    ctx.body = '{"status":"ok"}';
+  app.use(router.routes());
+  app.use(() => {
+    throw new Problem(waitingFor);
   });
   return app;
 }

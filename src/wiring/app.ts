@@ -15,6 +15,7 @@ import { createThrottle } from '../issuer/throttle.ts';
 import { createTokenForms } from '../issuer/token-forms.ts';
 import { createWholeTokenCheck } from '../issuer/whole-token.ts';
 import { type AppServices, createApp } from '../server/app.ts';
+import type { InstanceFigures } from '../server/metrics.ts';
 import { StoreUnavailable } from '../store/store.ts';
 import { createGuards, type Guards } from './guards.ts';
 import { describeInstance, type Instance, type InstanceOptions } from './instance.ts';
@@ -29,6 +30,8 @@ export async function openApp(options: InstanceOptions): Promise<ReturnType<type
   const guards = createGuards(instance, memory, keys);
   const { settings, foundation } = instance;
   const { clock } = foundation;
+  const readiness = () => findObstacle(instance, memory);
+  instance.metrics.follow(figuresOf(memory, readiness));
   return createApp({
     ...instance,
     ...keys,
@@ -45,7 +48,7 @@ export async function openApp(options: InstanceOptions): Promise<ReturnType<type
     era: () => foundation.store.era(),
     pepperReport: () => reportPeppers(keys.apiKeys, foundation.vault, clock),
     throttle: createThrottle({ limit: instance.failuresPerMinute, window: 60, now: clock }),
-    readiness: () => findObstacle(instance, memory),
+    readiness,
   });
 }
 
@@ -98,6 +101,19 @@ function tokenSigning({ catalogue, settings }: Instance, { signingKeys }: Memory
     forms: createTokenForms(catalogue, settings.signingAlg),
     signer: alg => signingKeys.signer(alg),
   } satisfies Partial<ForwardTokensOptions>;
+}
+
+function figuresOf(
+  { revocationLog, revocationFeed }: Memory,
+  readiness: AppServices['readiness'],
+): InstanceFigures {
+  const { revocations } = revocationLog;
+  return {
+    isReady: async () => (await readiness()) === undefined,
+    revocationAge: () => revocations.age() / 1000,
+    revocations: () => revocations.size,
+    listeners: () => revocationFeed.listenerCount(),
+  };
 }
 
 async function findObstacle(

@@ -4,11 +4,16 @@ import type { LoadedSettings } from '../config/load.ts';
 import { resolveIssuer } from '../config/settings.ts';
 import { confirmDeployment } from '../issuer/deployment.ts';
 import type { Foundation } from '../issuer/foundation.ts';
+import type { AppServices } from '../server/app.ts';
+import type { Metrics } from '../server/metrics.ts';
 
 export interface InstanceOptions extends LoadedSettings {
   readonly port: number;
   readonly foundation: Foundation & { readonly epoch: string };
   readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Answers `/metrics`, where that is not on a port of its own. */
+  readonly metricsRoute: AppServices['metricsRoute'];
   /** Failed authentications of one address in a minute, after which it is slowed down. */
   readonly failuresPerMinute: number;
   /** Says that answers which would never end are to end now. */

@@ -56,6 +56,7 @@ test('F14: an instance answers probes before it knows that Redis is away', async
     ),
   );
   expect([await ask('/readyz'), await ask('/v2/connections'), isOpen]).toEqual([503, 503, false]);
+  expect(await ask('/metrics')).toBe(200);
   // Whatever nginx is told otherwise, it makes a 500 of.
   expect(await ask('/auth/verify/nginx')).toBe(403);
   await (await opening).close();

@@ -252,7 +252,11 @@ describeOnEmbeddedStore('every answer', store => {
   });
 
   test('while the store is away', async () => {
-    const app = createWaitingApp(createLogger('silent', { write: () => undefined }), 'store_unavailable');
+    const app = createWaitingApp('store_unavailable', {
+      logger: createLogger('silent', { write: () => undefined }),
+      metrics: { count: () => undefined },
+      metricsRoute: undefined,
+    });
     const waiting = await listen({ host: '127.0.0.1', port: 0 }, async (_port, answerWith) => {
       answerWith(app.callback());
     });

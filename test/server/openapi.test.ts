@@ -198,6 +198,7 @@ describeOnEmbeddedStore('/openapi.json', store => {
       'showDocumentation',
       'checkLife',
       'checkReadiness',
+      'readMetrics',
     ]);
   });
 

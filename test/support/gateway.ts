@@ -63,7 +63,7 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
   const proxy = createReverseProxy({ ...options.patience, controllers: [controller] });
   const app = new Koa<AppState>();
   app.on('error', error => options.onError?.(error));
-  app.use(createRequestLog(logger, createClientAddress(trustedProxies)));
+  app.use(createRequestLog(logger, createClientAddress(trustedProxies), { count: () => undefined }));
   app.use(createErrorHandler(logger));
   app.use(createFrontDoor());
   const router = new Router<AppState>({ sensitive: true, strict: true });

@@ -1,12 +1,15 @@
-/** The operations that anybody may ask: discovery, this document, and whether the service is well. */
+/** The operations that anybody may ask: discovery, this document, whether the service is well, and how it fares. */
 import { locateMetadata, type MetadataPaths } from '../metadata-paths.ts';
 import { type Answer, answerJson, answerProblems } from './answers.ts';
 import type { Operation, Parameter } from './operation.ts';
 import { refusedAnywhere } from './refusals.ts';
 import type { SchemaName } from './schemas.ts';
 
-/** @param issuer one with a path has its metadata at further addresses of its host */
-export function describeDiscovery(issuer: string): Operation[] {
+/**
+ * @param issuer one with a path has its metadata at further addresses of its host
+ * @param hasMetrics whether they are served here
+ */
+export function describeDiscovery(issuer: string, hasMetrics: boolean): Operation[] {
   const { ofIssuer, ofHost } = locateMetadata(issuer);
   return [
     published(ofIssuer.oauth, 'showServerMetadata', 'RFC 8414', 'ServerMetadata'),
@@ -34,6 +37,7 @@ export function describeDiscovery(issuer: string): Operation[] {
       tag: 'Service',
     },
     ...describeHealth(),
+    ...(hasMetrics ? [metrics] : []),
   ];
 }
 
@@ -73,6 +77,24 @@ function describeHealth(): Operation[] {
     },
   ];
 }
+
+const metrics: Operation = {
+  method: 'get',
+  path: '/metrics',
+  id: 'readMetrics',
+  tag: 'Service',
+  summary: 'How the service fares, for Prometheus',
+  security: [],
+  answers: [
+    {
+      status: 200,
+      description: "Prometheus' text format, version 0.0.4.",
+      type: 'text/plain',
+      schema: 'Text',
+    },
+    ...answerProblems(['malformed_request', 'too_many_headers']),
+  ],
+};
 
 function published(path: string, id: string, summary: string, schema: SchemaName): Operation {
   return withText(path, id, summary, answerJson(200, schema, 'To be kept for five minutes.', ['ETag']));

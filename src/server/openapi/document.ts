@@ -12,18 +12,20 @@ import { describeForwardAuth } from './verify-operations.ts';
 
 export interface DocumentFacts {
   readonly issuer: string;
+  /** Whether `/metrics` is served here, and not on a port of its own. */
+  readonly hasMetrics: boolean;
   readonly catalogue: Pick<Catalogue, 'controllers'>;
   /** Of the service. */
   readonly version: string;
 }
 
-export function createOpenApiDocument({ issuer, catalogue, version }: DocumentFacts) {
+export function createOpenApiDocument({ issuer, hasMetrics, catalogue, version }: DocumentFacts) {
   const operations = shareTemplates(
     nameApart([
       ...describeOAuth(),
       ...describeAdmin(),
       ...describeForwardAuth(),
-      ...describeDiscovery(issuer),
+      ...describeDiscovery(issuer, hasMetrics),
       ...describeResources(catalogue),
     ]),
   );
