@@ -13,6 +13,7 @@ import { serveMetrics } from './server/metrics-server.ts';
 import { createWaitingApp } from './server/waiting-app.ts';
 import type { Clock } from './store/store.ts';
 import { openApp } from './wiring/app.ts';
+import type { InstanceOptions } from './wiring/instance.ts';
 import { createKeysAndAccounts } from './wiring/keys.ts';
 import { createLog } from './wiring/memory.ts';
 
@@ -24,7 +25,7 @@ export interface Surroundings {
   readonly failuresPerMinute?: number;
 }
 
-/** Opens the store with this machine's clock, or the one that is given. */
+/** Opens the store with this machine's clock, or the one that is given. @throws as {@link openDeployment} */
 export function openFoundation(
   settings: Settings,
   { logger, clock = Date.now }: Surroundings,
@@ -32,7 +33,11 @@ export function openFoundation(
   return openDeployment(settings, clock, warning => logger.warn(warning));
 }
 
-/** Makes the first owner of a deployment, and of Redis the deployment itself: `keyturn init`. */
+/**
+ * Makes the first owner of a deployment, and of Redis the deployment itself: `keyturn init`.
+ *
+ * @throws {StoreUnavailable} where it is not known what took place: ask again
+ */
 export async function initialise(
   accountId: string,
   settings: Settings,
@@ -81,6 +86,11 @@ export interface Service {
   readonly port: number;
   /** What a new embedded deployment shows once. */
   readonly welcome: Welcome | undefined;
+  /**
+   * Rejects where the service was still waiting for what it is to serve, and has found what no waiting heals: wrong
+   * secrets, say. Where nobody listens to it, it ends the process, as every rejection does.
+   */
+  readonly failure: Promise<never>;
   /** Finishes what is in flight, within `grace` milliseconds, and lets go of everything. */
   close(grace?: number): Promise<void>;
 }
@@ -88,13 +98,18 @@ export interface Service {
 /**
  * Opens the store, and serves. Where Redis is away it serves all the same: `/livez`, and 503 until Redis is there.
  *
- * @throws {StoreUnavailable} where the embedded store cannot be opened, or waiting for Redis would heal nothing
+ * @throws {ConfigurationError} where there can be no data directory
+ * @throws {WrongSecrets} where the store is not that of these secrets, or the embedded one was lost
+ * @throws {VaultError} where the master key does not open a signing key
+ * @throws {StoreUnavailable} where the embedded store cannot be used, or of Redis {@link StoreUnfit}: no waiting heals it
+ * @throws the system's error where there can be no listening, as `EADDRINUSE`
  */
 export async function openService(loaded: LoadedSettings, surroundings: Surroundings): Promise<Service> {
   const { settings } = loaded;
   const { logger, failuresPerMinute = 12_000 } = surroundings;
   const [stop, ending] = [new AbortController(), new AbortController()];
   const running: Promise<void>[] = [];
+  const { failure, watchOver } = createWatch(running, logger);
   const { metrics, metricsRoute, close: closeMetrics } = await serveMetrics(settings, logger);
   const open = () => openFoundation(settings, surroundings);
   let foundation: Foundation | undefined;
@@ -112,7 +127,9 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
       const serve = async (opened: Foundation, epoch: string) => {
         const instance = { ...loaded, port, foundation: { ...opened, epoch }, logger, failuresPerMinute };
         const counted = { ...instance, metrics, metricsRoute };
-        const app = await openApp({ ...counted, ending: ending.signal, stop: stop.signal, running });
+        const app = await tryWithin({ ending: ending.signal, stop: stop.signal, running }, own =>
+          openApp({ ...counted, ...own }),
+        );
         answerWith(app.callback());
       };
       const serveLater = async (opened: Foundation) => {
@@ -130,31 +147,32 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
       };
       // Redis may take its time to say that it is away, and a probe is to see that this process lives.
       const late = setTimeout(() => answerWaiting('store_unavailable'), patience);
-      foundation = await open()
-        .catch((error: unknown) => {
-          if (settings.redisUrl === undefined || !isPassing(error)) throw error;
-          logger.error(
-            { err: error },
-            'the store is away: until it is there, everything is answered with 503',
-          );
-          return undefined;
-        })
-        .finally(() => clearTimeout(late));
-      if (foundation?.epoch !== undefined) {
-        await serve(foundation, foundation.epoch);
-        // Only now: keys that are shown once must not be made by a start that fails.
-        welcome = await welcomeOwner(loaded, foundation);
-      } else if (foundation !== undefined) {
-        running.push(serveLater(foundation));
-      } else {
+      const waitOut = (error: unknown): undefined => {
+        if (settings.redisUrl === undefined || !isPassing(error)) throw error;
+        logger.error({ err: error }, 'the store is away: until it is there, everything is answered with 503');
         answerWaiting('store_unavailable');
-        running.push(serveOnceOpen());
+      };
+      foundation = await open()
+        .catch(waitOut)
+        .finally(() => clearTimeout(late));
+      if (foundation === undefined) {
+        watchOver(serveOnceOpen());
+      } else if (foundation.epoch === undefined) {
+        watchOver(serveLater(foundation));
+      } else {
+        const { epoch } = foundation;
+        // It may have gone away since it was opened.
+        const isServed = await serve(foundation, epoch).then(() => true as const, waitOut);
+        // Only now: keys that are shown once must not be made by a start that fails.
+        if (isServed) welcome = await welcomeOwner(loaded, foundation);
+        else watchOver(serveLater(foundation));
       }
     });
     return {
       issuer: resolveIssuer(settings, server.port).issuer,
       port: server.port,
       welcome,
+      failure,
       async close(grace = 7000) {
         ending.abort();
         await server.close(grace);
@@ -163,6 +181,39 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
     };
   } catch (error) {
     await shutDown();
+    throw error;
+  }
+}
+
+/** Work that goes on behind a service that is open: where it fails, that must not go unheard. */
+function createWatch(
+  running: Promise<void>[],
+  logger: Logger,
+): { failure: Promise<never>; watchOver: (work: Promise<void>) => void } {
+  let fail: (reason: unknown) => void;
+  const failure = new Promise<never>((_, reject) => (fail = reject));
+  const giveUp = (error: unknown): void => {
+    logger.fatal({ err: error }, 'there is no serving, and no waiting for it: this does not heal by itself');
+    fail(error);
+  };
+  return { failure, watchOver: work => void running.push(work.catch(giveUp)) };
+}
+
+/** As long as what is begun goes on, and what tells it to end. */
+type Lifetime = Pick<InstanceOptions, 'ending' | 'stop' | 'running'>;
+
+/** Where a try fails, what it has begun ends with it, before there can be another. */
+async function tryWithin<T>(whole: Lifetime, work: (own: Lifetime) => Promise<T>): Promise<T> {
+  const failed = new AbortController();
+  const running: Promise<void>[] = [];
+  const until = (signal: AbortSignal) => AbortSignal.any([signal, failed.signal]);
+  try {
+    const done = await work({ ending: until(whole.ending), stop: until(whole.stop), running });
+    whole.running.push(...running);
+    return done;
+  } catch (error) {
+    failed.abort();
+    await Promise.allSettled(running);
     throw error;
   }
 }

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { openService } from '../../src/compose.ts';
 import { loadSettings } from '../../src/config/load.ts';
+import { WrongSecrets } from '../../src/issuer/deployment.ts';
 import { createLogger } from '../../src/server/logger.ts';
 import { StoreUnfit } from '../../src/store/store.ts';
 import { freePort } from '../support/free-port.ts';
@@ -74,3 +75,21 @@ test('a Redis that does not let us in is not waited for', async () => {
   const logger = createLogger('silent', { write: () => undefined });
   await expect(openService(loaded, { logger })).rejects.toThrow(StoreUnfit);
 });
+
+test('F14: a Redis that comes up with the data of other secrets is not waited for', async () => {
+  const redis = await startRedis();
+  afterwards(() => redis.stop());
+  await deploy(redis.url);
+  await redis.kill();
+  const loaded = loadSettings({
+    KEYTURN_PORT: '0',
+    KEYTURN_REDIS_URL: redis.url,
+    KEYTURN_PEPPER: 'a-pepper-for-the-tests-alone-0001',
+    KEYTURN_MASTER_KEY: 'another-master-key-than-the-others',
+  });
+  const service = await openService(loaded, { logger: createLogger('silent', { write: () => undefined }) });
+  afterwards(() => service.close());
+  const failure = service.failure.catch((error: unknown) => error);
+  await redis.restart();
+  expect(await failure).toBeInstanceOf(WrongSecrets);
+}, 60_000);
