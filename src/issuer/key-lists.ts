@@ -29,7 +29,7 @@ export interface KeyPage {
   readonly next?: string;
 }
 
-/** Records that one call looks at, at most; where a filter passes few, the caller goes on from `next`. */
+/** Records after which a call ends, with the page that it is at; where a filter passes few, the caller goes on from `next`. */
 const longestWalk = 1000;
 
 export async function listKeys(query: KeyQuery, { store, records, clock }: KeyListOptions): Promise<KeyPage> {
@@ -62,7 +62,7 @@ function matches(key: ApiKey, { feature, owner, status, q }: KeyQuery, now: numb
   return q === undefined || key.id === q.toLowerCase() || key.name.toLowerCase().includes(q.toLowerCase());
 }
 
-/** The active keys that list this origin (or `*`), page by page. */
+/** The active keys that list this origin (or `*`), read by the page. What the set has too many is passed over. */
 export async function* keysWithOrigin(origin: string, options: KeyListOptions): AsyncGenerator<ApiKey> {
   const prefix = `${origin} `;
   const recordOf = (member: string) => recordName(member.slice(prefix.length));
