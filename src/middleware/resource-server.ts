@@ -8,6 +8,7 @@ import { createTokenVerifier } from '../access/verify-token.ts';
 import { longestTokenLife } from '../protocol/claims.ts';
 import { checkNames } from '../protocol/known-names.ts';
 import { tokenTypes } from '../protocol/token-header.ts';
+import { parseUrl } from '../protocol/url.ts';
 import { isIssuer, parseWebUrl } from '../protocol/web-url.ts';
 import type { GuardOptions } from './guard-options.ts';
 import type { JudgeOptions } from './judge.ts';
@@ -150,5 +151,5 @@ const optionNames = [
 
 /** It is quoted in a header field (RFC 9728 section 5.1). */
 function isQuotableUrl(text: unknown): boolean {
-  return typeof text === 'string' && /^https?:\/\/[!#-[\]-~]+$/i.test(text) && URL.canParse(text);
+  return typeof text === 'string' && /^https?:\/\/[!#-[\]-~]+$/i.test(text) && parseUrl(text) !== undefined;
 }

@@ -1,4 +1,5 @@
 /** The claims of an access token: RFC 9068's, and Keyturn's own. */
+import { parseUrl } from './url.ts';
 
 export interface AccessTokenClaims {
   readonly iss: string;
@@ -44,5 +45,5 @@ export const requiredClaims = [
 
 /** Whether a key may carry an extra claim of this name: URIs only, so that none can shadow a registered one. */
 export function isExtraClaimName(name: string): boolean {
-  return /^[a-z][a-z0-9+.-]*:[^\s]+$/i.test(name) && URL.canParse(name);
+  return /^[a-z][a-z0-9+.-]*:[^\s]+$/i.test(name) && parseUrl(name) !== undefined;
 }

@@ -1,4 +1,5 @@
 /** Browser origins (RFC 6454): how they are written, read and compared. */
+import { parseUrl } from './url.ts';
 
 /** The entry that allows every origin. Discouraged, and said to be wherever it is shown. */
 export const anyOrigin = '*';
@@ -22,8 +23,7 @@ export function parseOriginList(list: string | readonly string[]): { origins: st
 
 /** The serialisation of an http(s) origin, the default port folded; undefined for all else, `null` included. */
 export function parseOrigin(text: string): string | undefined {
-  if (!originShape.test(text) || !URL.canParse(text)) return undefined;
-  return new URL(text).origin;
+  return originShape.test(text) ? parseUrl(text)?.origin : undefined;
 }
 
 /** Whether the list allows a request's `Origin`. `null`, and what is no origin at all, is only allowed by `*`. */
