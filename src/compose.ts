@@ -5,17 +5,15 @@ import { findSample, type Sample } from './config/sample-route.ts';
 import { resolveIssuer, type Settings } from './config/settings.ts';
 import { type Account, presentAccount } from './issuer/account.ts';
 import { createAudit } from './issuer/audit.ts';
-import { awaitDeployment, awaitFoundation, isPassing } from './issuer/await-deployment.ts';
 import { type Foundation, openDeployment } from './issuer/foundation.ts';
 import { createFirstOwner, type Initialised, prepareDeployment } from './issuer/initialise.ts';
 import { listen } from './server/http-server.ts';
 import { serveMetrics } from './server/metrics-server.ts';
-import { createWaitingApp } from './server/waiting-app.ts';
 import type { Clock } from './store/store.ts';
-import { openApp } from './wiring/app.ts';
-import type { InstanceOptions } from './wiring/instance.ts';
 import { createKeysAndAccounts } from './wiring/keys.ts';
+import { createLifetime } from './wiring/lifetime.ts';
 import { createLog } from './wiring/memory.ts';
+import { takeStage } from './wiring/stage.ts';
 
 export interface Surroundings {
   readonly logger: Logger;
@@ -107,119 +105,38 @@ export interface Service {
 export async function openService(loaded: LoadedSettings, surroundings: Surroundings): Promise<Service> {
   const { settings } = loaded;
   const { logger, failuresPerMinute = 12_000 } = surroundings;
-  const [stop, ending] = [new AbortController(), new AbortController()];
-  const running: Promise<void>[] = [];
-  const { failure, watchOver } = createWatch(running, logger);
-  const { metrics, metricsRoute, close: closeMetrics } = await serveMetrics(settings, logger);
-  const open = () => openFoundation(settings, surroundings);
-  let foundation: Foundation | undefined;
-  const shutDown = async () => {
-    stop.abort();
-    await Promise.allSettled(running);
-    await foundation?.store.close();
-    await closeMetrics();
+  const lifetime = createLifetime(logger);
+  const open = async () => {
+    const foundation = await openFoundation(settings, surroundings);
+    lifetime.closeLater(foundation.store);
+    return foundation;
   };
   try {
+    const counted = await serveMetrics(settings, logger);
+    lifetime.closeLater(counted);
     let welcome: Service['welcome'];
     const server = await listen(settings, async (port, answerWith) => {
-      const answerWaiting = (waitingFor: Parameters<typeof createWaitingApp>[0]) =>
-        answerWith(createWaitingApp(waitingFor, { logger, metrics, metricsRoute }).callback());
-      const serve = async (opened: Foundation, epoch: string) => {
-        const instance = { ...loaded, port, foundation: { ...opened, epoch }, logger, failuresPerMinute };
-        const counted = { ...instance, metrics, metricsRoute };
-        const app = await tryWithin({ ending: ending.signal, stop: stop.signal, running }, own =>
-          openApp({ ...counted, ...own }),
-        );
-        answerWith(app.callback());
-      };
-      const serveLater = async (opened: Foundation) => {
-        if (opened.epoch === undefined) {
-          logger.warn(
-            'the store holds no deployment: run "keyturn init" once; until then, 503 is the answer',
-          );
-          answerWaiting('not_initialised');
-        }
-        await awaitDeployment({ ...opened, logger }, epoch => serve(opened, epoch), stop.signal);
-      };
-      const serveOnceOpen = async () => {
-        foundation = await awaitFoundation(open, logger, stop.signal);
-        if (foundation !== undefined) await serveLater(foundation);
-      };
-      // Redis may take its time to say that it is away, and a probe is to see that this process lives.
-      const late = setTimeout(() => answerWaiting('store_unavailable'), patience);
-      const waitOut = (error: unknown): undefined => {
-        if (settings.redisUrl === undefined || !isPassing(error)) throw error;
-        logger.error({ err: error }, 'the store is away: until it is there, everything is answered with 503');
-        answerWaiting('store_unavailable');
-      };
-      foundation = await open()
-        .catch(waitOut)
-        .finally(() => clearTimeout(late));
-      if (foundation === undefined) {
-        watchOver(serveOnceOpen());
-      } else if (foundation.epoch === undefined) {
-        watchOver(serveLater(foundation));
-      } else {
-        const { epoch } = foundation;
-        // It may have gone away since it was opened.
-        const isServed = await serve(foundation, epoch).then(() => true as const, waitOut);
-        // Only now: keys that are shown once must not be made by a start that fails.
-        if (isServed) welcome = await welcomeOwner(loaded, foundation);
-        else watchOver(serveLater(foundation));
-      }
+      const instance = { ...loaded, ...counted, port, logger, failuresPerMinute };
+      const served = await takeStage({ ...instance, lifetime, open, answerWith });
+      // Only now: keys that are shown once must not be made by a start that fails.
+      if (served !== undefined) welcome = await welcomeOwner(loaded, served);
     });
     return {
       issuer: resolveIssuer(settings, server.port).issuer,
       port: server.port,
       welcome,
-      failure,
+      failure: lifetime.failure,
       async close(grace = 7000) {
-        ending.abort();
+        lifetime.endAnswers();
         await server.close(grace);
-        await shutDown();
+        await lifetime.end();
       },
     };
   } catch (error) {
-    await shutDown();
+    await lifetime.end();
     throw error;
   }
 }
-
-/** Work that goes on behind a service that is open: where it fails, that must not go unheard. */
-function createWatch(
-  running: Promise<void>[],
-  logger: Logger,
-): { failure: Promise<never>; watchOver: (work: Promise<void>) => void } {
-  let fail: (reason: unknown) => void;
-  const failure = new Promise<never>((_, reject) => (fail = reject));
-  const giveUp = (error: unknown): void => {
-    logger.fatal({ err: error }, 'there is no serving, and no waiting for it: this does not heal by itself');
-    fail(error);
-  };
-  return { failure, watchOver: work => void running.push(work.catch(giveUp)) };
-}
-
-/** As long as what is begun goes on, and what tells it to end. */
-type Lifetime = Pick<InstanceOptions, 'ending' | 'stop' | 'running'>;
-
-/** Where a try fails, what it has begun ends with it, before there can be another. */
-async function tryWithin<T>(whole: Lifetime, work: (own: Lifetime) => Promise<T>): Promise<T> {
-  const failed = new AbortController();
-  const running: Promise<void>[] = [];
-  const until = (signal: AbortSignal) => AbortSignal.any([signal, failed.signal]);
-  try {
-    const done = await work({ ending: until(whole.ending), stop: until(whole.stop), running });
-    whole.running.push(...running);
-    return done;
-  } catch (error) {
-    failed.abort();
-    await Promise.allSettled(running);
-    throw error;
-  }
-}
-
-/** Milliseconds for which requests at the very start wait for the store. */
-const patience = 1000;
 
 /** On an embedded store whose first owner has not been made yet: makes them, and a sample key. */
 async function welcomeOwner(

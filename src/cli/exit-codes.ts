@@ -67,7 +67,7 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 function describeSystemError({ code, syscall, message }: NodeJS.ErrnoException): string {
   if (syscall !== 'listen') return message;
   const advice = code === 'EADDRINUSE' ? 'Another process listens there: stop it, or set' : 'Set';
-  return `${message}. ${advice} KEYTURN_PORT or KEYTURN_HOST.`;
+  return `${message}. ${advice} KEYTURN_PORT, KEYTURN_METRICS_PORT or KEYTURN_HOST.`;
 }
 
 function reasonOf({ cause }: TypeError): string {

@@ -6,8 +6,9 @@ import { confirmDeployment } from '../issuer/deployment.ts';
 import type { Foundation } from '../issuer/foundation.ts';
 import type { AppServices } from '../server/app.ts';
 import type { Metrics } from '../server/metrics.ts';
+import type { Lifetime } from './lifetime.ts';
 
-export interface InstanceOptions extends LoadedSettings {
+export interface InstanceOptions extends LoadedSettings, Lifetime {
   readonly port: number;
   readonly foundation: Foundation & { readonly epoch: string };
   readonly logger: Logger;
@@ -16,11 +17,6 @@ export interface InstanceOptions extends LoadedSettings {
   readonly metricsRoute: AppServices['metricsRoute'];
   /** Failed authentications of one address in a minute, after which it is slowed down. */
   readonly failuresPerMinute: number;
-  /** Says that answers which would never end are to end now. */
-  readonly ending: AbortSignal;
-  readonly stop: AbortSignal;
-  /** Loops that end when `stop` says so. */
-  readonly running: Promise<void>[];
 }
 
 export interface Instance extends InstanceOptions {

@@ -199,7 +199,7 @@ describe('a start that cannot be', () => {
     expect(ended.code).toBe(1);
     expect(ended.stderr).toMatch(
       new RegExp(
-        `^listen EADDRINUSE: .*127\\.0\\.0\\.1:${port}\\. .*set KEYTURN_PORT or KEYTURN_HOST\\.\\n$`,
+        `^listen EADDRINUSE: .*127\\.0\\.0\\.1:${port}\\. .*set KEYTURN_PORT, KEYTURN_METRICS_PORT or KEYTURN_HOST\\.\\n$`,
       ),
     );
     expect(ended.stdout).not.toContain('kt_');

@@ -146,6 +146,20 @@ describe('keyturn serve over Redis', () => {
     }
   });
 
+  it(
+    'ends where it waits for a deployment that is made with another pepper',
+    { timeout: patience },
+    async () => {
+      const pepper = 'another-pepper-than-before';
+      serving = await serveCli({ ...env, KEYTURN_PEPPER: pepper });
+      await init();
+      const ended = await serving.ended;
+      expect(ended.code).toBe(78);
+      expect(ended.stderr).toContain('KEYTURN_PEPPER');
+      expect(ended.stdout + ended.stderr).not.toContain(pepper);
+    },
+  );
+
   it('asks for both secrets', { timeout: patience }, async () => {
     const ended = await runCli(['serve'], { env: { KEYTURN_REDIS_URL: redis.url } });
     expect(ended.code).toBe(78);

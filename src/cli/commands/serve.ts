@@ -25,9 +25,12 @@ async function serve(terminal: Terminal): Promise<void> {
   const service = await openService(loaded, { logger });
   if (service.welcome !== undefined) terminal.stdout.write(welcomeText(service.issuer, service.welcome));
   say(terminal, `Keyturn serves on ${service.issuer} (port ${service.port}).`);
-  await stopped;
-  await service.close();
-  logger.flush();
+  try {
+    await Promise.race([stopped, service.failure]);
+  } finally {
+    await service.close();
+    logger.flush();
+  }
 }
 
 /** The first signal asks, even if it comes while we start; a second one ends the process at once, as signals do. */
