@@ -1,10 +1,14 @@
-/** How the tests run: every file in a process of its own, three at a time (many of them wait for clocks and elections), and a tally at the end. */
+/** How the tests run: three files at a time (many of them wait for clocks and elections), and a tally at the end. */
 import { defineConfig } from 'vitest/config';
+
+/** Files that start no processes but Redis servers, and close what they open: they follow each other in one process, which loads the source once. */
+const together = ['access', 'client', 'issuer', 'protocol', 'server'].map(
+  part => `test/${part}/**/*.test.ts`,
+);
 
 export default defineConfig({
   test: {
     environment: 'node',
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/require-redis.ts'],
     reporters: ['default', './test/support/tally-reporter.ts'],
     pool: 'forks',
@@ -15,5 +19,9 @@ export default defineConfig({
     teardownTimeout: 10_000,
     allowOnly: false,
     passWithNoTests: false,
+    projects: [
+      { extends: true, test: { name: 'together', include: together, isolate: false } },
+      { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: together } },
+    ],
   },
 });

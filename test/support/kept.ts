@@ -1,19 +1,15 @@
 /** What a test opens and leaves open: closed behind it, the last opened first. */
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 
 interface Kept {
   close(): Promise<unknown>;
 }
 
-const open: Kept[] = [];
-
-afterEach(async () => {
-  for (const thing of open.splice(0)) await thing.close();
-});
-
 /** Closes it behind the test. */
 export function closeLater<T extends Kept>(thing: T): T {
-  open.unshift(thing);
+  onTestFinished(async () => {
+    await thing.close();
+  });
   return thing;
 }
 
