@@ -28,11 +28,13 @@ afterAll(async () => {
 
 const show = async (line: string, stdin?: string): Promise<string> => {
   const text = await cli.show(line, stdin === undefined ? {} : { stdin: inputOf(stdin) });
-  return text
-    // First, for a piece of base64 between two of its "+" and "/" may look like a kid.
-    .replaceAll(/^[A-Za-z0-9+/=]{50,64}$/gm, '<base64>')
-    .replaceAll(/(?<![\w-])[\w-]{43}(?![\w-])/g, '<kid>')
-    .replaceAll(/"([xy])":( ?)"<kid>"/g, '"$1":$2"<part>"');
+  return (
+    text
+      // First, for a piece of base64 between two of its "+" and "/" may look like a kid.
+      .replaceAll(/^[A-Za-z0-9+/=]{50,64}$/gm, '<base64>')
+      .replaceAll(/(?<![\w-])[\w-]{43}(?![\w-])/g, '<kid>')
+      .replaceAll(/"([xy])":( ?)"<kid>"/g, '"$1":$2"<part>"')
+  );
 };
 
 async function* inputOf(text: string): AsyncGenerator<Uint8Array> {
