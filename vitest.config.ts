@@ -1,10 +1,12 @@
 /** How the tests run: three files at a time (many of them wait for clocks and elections), and a tally at the end. */
 import { defineConfig } from 'vitest/config';
 
-/** Files that start no processes but Redis servers, and close what they open: they follow each other in one process, which loads the source once. */
-const together = ['access', 'client', 'issuer', 'protocol', 'server'].map(
-  part => `test/${part}/**/*.test.ts`,
-);
+/**
+ * Files that leave no process behind but close what they open: they follow each other in one process, which loads the source
+ * once. All others have one each.
+ */
+const together =
+  'test/{access,client,clients,gateway,issuer,middleware,protocol,server}/**/!(docs|processes).test.ts';
 
 export default defineConfig({
   test: {
@@ -20,8 +22,8 @@ export default defineConfig({
     allowOnly: false,
     passWithNoTests: false,
     projects: [
-      { extends: true, test: { name: 'together', include: together, isolate: false } },
-      { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: together } },
+      { extends: true, test: { name: 'together', include: [together], isolate: false } },
+      { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: [together] } },
     ],
   },
 });

@@ -54,7 +54,18 @@ describe('the tarball', () => {
 
 describe('in an empty project', () => {
   it.each([
-    ['keyturn', ['ConfigurationError', 'createLogger', 'formatProblems', 'loadSettings', 'openService']],
+    [
+      'keyturn',
+      [
+        'ConfigurationError',
+        'StoreUnavailable',
+        'WrongSecrets',
+        'createLogger',
+        'formatProblems',
+        'loadSettings',
+        'openService',
+      ],
+    ],
     ['keyturn/client', ['TokenRefused', 'TokenUnavailable', 'createTokenClient']],
     ['keyturn/koa', ['createGuard', 'grantedCaller']],
     ['keyturn/express', ['createGuard', 'grantedCaller']],
