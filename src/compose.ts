@@ -19,6 +19,8 @@ export interface Surroundings {
   readonly logger: Logger;
   /** Milliseconds since the epoch; the system's clock by default. */
   readonly clock?: Clock;
+  /** Gives up waiting for Redis while the service opens: then it is open, serves nothing, and is there to be closed. */
+  readonly signal?: AbortSignal;
   /** Failed authentications of one address in a minute, after which it is slowed down: 12,000 by default. */
   readonly failuresPerMinute?: number;
 }
@@ -26,9 +28,9 @@ export interface Surroundings {
 /** Opens the store with this machine's clock, or the one that is given. @throws as {@link openDeployment} */
 export function openFoundation(
   settings: Settings,
-  { logger, clock = Date.now }: Surroundings,
+  { logger, clock = Date.now, signal }: Surroundings,
 ): Promise<Foundation> {
-  return openDeployment(settings, clock, warning => logger.warn(warning));
+  return openDeployment(settings, { clock, onWarning: warning => logger.warn(warning), signal });
 }
 
 /**
@@ -104,10 +106,12 @@ export interface Service {
  */
 export async function openService(loaded: LoadedSettings, surroundings: Surroundings): Promise<Service> {
   const { settings } = loaded;
-  const { logger, failuresPerMinute = 12_000 } = surroundings;
+  const { logger, signal, failuresPerMinute = 12_000 } = surroundings;
   const lifetime = createLifetime(logger);
+  if (signal?.aborted === true) lifetime.giveUp();
+  signal?.addEventListener('abort', lifetime.giveUp);
   const open = async () => {
-    const foundation = await openFoundation(settings, surroundings);
+    const foundation = await openFoundation(settings, { ...surroundings, signal: lifetime.stop });
     lifetime.closeLater(foundation.store);
     return foundation;
   };
@@ -135,6 +139,8 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
   } catch (error) {
     await lifetime.end();
     throw error;
+  } finally {
+    signal?.removeEventListener('abort', lifetime.giveUp);
   }
 }
 

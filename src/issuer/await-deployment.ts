@@ -75,6 +75,7 @@ async function persist<T>(
       if (result !== undefined) return result;
       unfitFor = 0;
     } catch (error) {
+      if (stop.aborted) return undefined;
       unfitFor = error instanceof StoreUnfit ? unfitFor + pause : 0;
       const isUnfitYet = unfitFor > 0 && unfitFor < longestUnfit;
       if (!isPassing(error) && !isUnfitYet) throw error;

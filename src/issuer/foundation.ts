@@ -2,7 +2,7 @@
 import { ConfigurationError, showValue } from '../config/problems.ts';
 import type { Settings } from '../config/settings.ts';
 import { openDataDirectory } from '../store/data-directory.ts';
-import { openStore } from '../store/open-store.ts';
+import { openStore, type OpenStoreOptions } from '../store/open-store.ts';
 import type { Clock, Store } from '../store/store.ts';
 import { readDeployment, WrongSecrets } from './deployment.ts';
 import { prepareDeployment } from './initialise.ts';
@@ -28,12 +28,12 @@ export interface Foundation {
  */
 export async function openDeployment(
   settings: Settings,
-  clock: Clock,
-  onWarning: (warning: string) => void,
+  options: Pick<OpenStoreOptions, 'clock' | 'onWarning' | 'signal'>,
 ): Promise<Foundation> {
   const { redisUrl, dataDir } = settings;
+  const { clock } = options;
   if (redisUrl === undefined) await requireDirectory(dataDir);
-  const store = await openStore({ ...(redisUrl !== undefined && { redisUrl }), dataDir, clock, onWarning });
+  const store = await openStore({ redisUrl, dataDir, ...options });
   try {
     const open = redisUrl === undefined ? openEmbedded : openShared;
     return await open(store, settings, clock);

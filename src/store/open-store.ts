@@ -9,10 +9,12 @@ export interface OpenStoreOptions {
   readonly dataDir: string;
   readonly clock: Clock;
   readonly onWarning: (message: string) => void;
+  /** Gives up while opening; the embedded store takes no time to speak of. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** @throws StoreUnavailable */
-export async function openStore({ redisUrl, dataDir, clock, onWarning }: OpenStoreOptions): Promise<Store> {
-  if (redisUrl !== undefined) return openRedisStore({ url: redisUrl, clock, onWarning });
+export async function openStore({ redisUrl, dataDir, clock, ...options }: OpenStoreOptions): Promise<Store> {
+  if (redisUrl !== undefined) return openRedisStore({ url: redisUrl, clock, ...options });
   return openEmbeddedStore({ directory: dataDir, clock });
 }

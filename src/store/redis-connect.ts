@@ -27,10 +27,16 @@ export interface ConnectedRedis {
   readonly lastError: () => unknown;
 }
 
-/** @throws StoreUnavailable where there is no usable Redis in time. */
+export interface ConnectOptions {
+  readonly onWarning: (message: string) => void;
+  /** Gives up. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws StoreUnavailable where there is no usable Redis in time, or `signal` came first */
 export async function connectRedis(
   url: string,
-  onWarning: (message: string) => void,
+  { onWarning, signal }: ConnectOptions,
 ): Promise<ConnectedRedis> {
   const target = parseRedisUrl(url);
   const client = createClient(target);
@@ -40,7 +46,7 @@ export async function connectRedis(
   client.on('error', (error: unknown) => (latest = error));
   client.on('node error', (error: unknown) => (latest = error));
   try {
-    await untilReady(client, lastError);
+    await untilReady(client, lastError, signal);
     await inspectRedis(client, onWarning);
     keepAlive(client);
     return { client, target, era, lastError };
@@ -179,9 +185,14 @@ const connectionOptions = {
   reconnectOnError: (error: Error) => error.message.includes('READONLY'),
 } satisfies RedisOptions;
 
-async function untilReady(client: RedisClient, lastError: () => unknown): Promise<void> {
+async function untilReady(
+  client: RedisClient,
+  lastError: () => unknown,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   let deadline = performance.now() + 5000;
   while (client.status !== 'ready') {
+    signal?.throwIfAborted();
     const error = lastError();
     if (hopeless.test(messageOf(error))) throw error;
     // Asked all the time, not at the deadline: the client may be between two connections just then.

@@ -2,7 +2,13 @@
  * The connection to Redis: commands with a deadline, whose every failure is StoreUnavailable. Nothing waits
  * for a connection, and nothing is sent twice that might have been done.
  */
-import { connectRedis, messageOf, unavailable, type RedisClient } from './redis-connect.ts';
+import {
+  type ConnectOptions,
+  connectRedis,
+  messageOf,
+  unavailable,
+  type RedisClient,
+} from './redis-connect.ts';
 import { dismiss, letGo } from './redis-revive.ts';
 import { createSettler } from './redis-settle.ts';
 import { watchStream } from './redis-watch.ts';
@@ -26,11 +32,8 @@ export interface RedisConnection {
 
 type Arguments = (string | Buffer | number)[];
 
-export async function openRedisConnection(
-  url: string,
-  onWarning: (message: string) => void,
-): Promise<RedisConnection> {
-  const { client, target, era, lastError } = await connectRedis(url, onWarning);
+export async function openRedisConnection(url: string, options: ConnectOptions): Promise<RedisConnection> {
+  const { client, target, era, lastError } = await connectRedis(url, options);
   const settler = createSettler(target, client);
   const watches = new Set<() => void>();
   const underWay = new Set<Promise<unknown>>();

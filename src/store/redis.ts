@@ -22,12 +22,14 @@ export interface RedisStoreOptions {
   readonly clock: Clock;
   /** Told of settings that can lose data, once, while opening. */
   readonly onWarning?: (message: string) => void;
+  /** Gives up while opening. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws StoreUnavailable where there is no usable Redis within about five seconds. */
+/** @throws StoreUnavailable where there is no usable Redis within about five seconds, or `signal` came first */
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
-  const { url, clock, onWarning = () => undefined } = options;
-  const redis = await openRedisConnection(url, onWarning);
+  const { url, clock, onWarning = () => undefined, signal } = options;
+  const redis = await openRedisConnection(url, { onWarning, signal });
 
   return {
     kind: 'redis',

@@ -50,6 +50,7 @@ const patience = 1000;
 /** @throws the error where no waiting heals it: an embedded store's, say */
 function beginWaiting(error: unknown, options: StageOptions): undefined {
   if (options.settings.redisUrl === undefined || !isPassing(error)) throw error;
+  if (options.lifetime.stop.aborted) return;
   options.logger.error(
     { err: error },
     'the store is away: until it is there, everything is answered with 503',

@@ -1,12 +1,22 @@
 /** The first start of an embedded deployment, as a newcomer sees it: real processes, a real shell, real signals. */
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Ended, runCli, serveCli, type ServingProcess, stopServing } from '../support/built-cli.ts';
+import {
+  type Ended,
+  runCli,
+  serveCli,
+  type ServingProcess,
+  spawnCli,
+  stopServing,
+} from '../support/built-cli.ts';
+import { freePort } from '../support/free-port.ts';
+import { redisSecrets } from '../support/stores.ts';
 import { until } from '../support/until.ts';
 
 /** Milliseconds, on a busy machine. */
@@ -113,6 +123,27 @@ describe.concurrent('the end', () => {
     expect(answer).toContain('"access_token":"');
     expect(ended).toMatchObject({ code: 0, signal: null });
     expect(performance.now() - askedAt).toBeLessThan(10_000);
+  });
+
+  it('comes within ten seconds of SIGTERM where Redis is waited for', { timeout: patience }, async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const port = String(await freePort());
+    const redisUrl = `redis://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const env = { KEYTURN_PORT: port, KEYTURN_REDIS_URL: redisUrl, ...redisSecrets };
+    const waiting = await spawnCli(['serve'], { env });
+    const ask = () => fetch(`http://127.0.0.1:${port}/livez`);
+    await until('it lives', () =>
+      ask().then(
+        () => true,
+        () => false,
+      ),
+    );
+    const askedAt = performance.now();
+    waiting.kill('SIGTERM');
+    expect(await waiting.ended).toMatchObject({ code: 0, signal: null });
+    expect(performance.now() - askedAt).toBeLessThan(10_000);
+    silent.close();
   });
 
   it('comes within ten seconds of SIGTERM, whatever a client does', { timeout: patience }, async () => {

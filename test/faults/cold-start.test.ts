@@ -45,7 +45,8 @@ test('F14: an instance answers probes before it knows that Redis is away', async
   });
   const logger = createLogger('silent', { write: () => undefined });
   let isOpen = false;
-  const opening = openService(loaded, { logger }).then(service => {
+  const stop = new AbortController();
+  const opening = openService(loaded, { logger, signal: stop.signal }).then(service => {
     isOpen = true;
     return service;
   });
@@ -60,7 +61,11 @@ test('F14: an instance answers probes before it knows that Redis is away', async
   expect(await ask('/metrics')).toBe(200);
   // Whatever nginx is told otherwise, it makes a 500 of.
   expect(await ask('/auth/verify/nginx')).toBe(403);
+  // Within ten seconds of the word it is over, and Redis is waited for as long.
+  const askedAt = performance.now();
+  stop.abort();
   await (await opening).close();
+  expect(performance.now() - askedAt).toBeLessThan(8000);
 });
 
 test('a Redis that does not let us in is not waited for', async () => {

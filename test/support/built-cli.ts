@@ -33,7 +33,7 @@ export interface CliOptions {
 const root = path.resolve(import.meta.dirname, '../..');
 
 /** Starts `keyturn` with these arguments. */
-async function spawnCli(
+export async function spawnCli(
   args: readonly string[],
   { env = {}, isUnread = false }: CliOptions = {},
 ): Promise<CliProcess> {

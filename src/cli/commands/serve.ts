@@ -12,7 +12,8 @@ export function addServeCommand(program: Command, terminal: Terminal): void {
 }
 
 async function serve(terminal: Terminal): Promise<void> {
-  const stopped = askedToStop();
+  const asked = new AbortController();
+  const stopped = askedToStop().then(() => asked.abort());
   // A service is much to load, and the other commands need none of it.
   const [{ openService }, { loadSettings }, { createLogger }] = await Promise.all([
     import('../../compose.ts'),
@@ -22,9 +23,9 @@ async function serve(terminal: Terminal): Promise<void> {
   const loaded = loadSettings(terminal.env);
   const logger = createLogger(loaded.settings.logLevel);
   for (const warning of loaded.warnings) logger.warn(warning);
-  const service = await openService(loaded, { logger });
+  const service = await openService(loaded, { logger, signal: asked.signal });
   if (service.welcome !== undefined) terminal.stdout.write(welcomeText(service.issuer, service.welcome));
-  say(terminal, `Keyturn serves on ${service.issuer} (port ${service.port}).`);
+  if (!asked.signal.aborted) say(terminal, `Keyturn serves on ${service.issuer} (port ${service.port}).`);
   try {
     await Promise.race([stopped, service.failure]);
   } finally {
