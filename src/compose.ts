@@ -19,7 +19,7 @@ export interface Surroundings {
   readonly logger: Logger;
   /** Milliseconds since the epoch; the system's clock by default. */
   readonly clock?: Clock;
-  /** Gives up waiting for Redis while the service opens: then it is open, serves nothing, and is there to be closed. */
+  /** Ends the wait for Redis while the service opens: it is open then, answers 503, and goes on waiting until it is closed. */
   readonly signal?: AbortSignal;
   /** Failed authentications of one address in a minute, after which it is slowed down: 12,000 by default. */
   readonly failuresPerMinute?: number;
@@ -108,10 +108,9 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
   const { settings } = loaded;
   const { logger, signal, failuresPerMinute = 12_000 } = surroundings;
   const lifetime = createLifetime(logger);
-  if (signal?.aborted === true) lifetime.giveUp();
-  signal?.addEventListener('abort', lifetime.giveUp);
-  const open = async () => {
-    const foundation = await openFoundation(settings, { ...surroundings, signal: lifetime.stop });
+  const open = async (hurry?: AbortSignal) => {
+    const signals = hurry === undefined ? [lifetime.stop] : [lifetime.stop, hurry];
+    const foundation = await openFoundation(settings, { ...surroundings, signal: AbortSignal.any(signals) });
     lifetime.closeLater(foundation.store);
     return foundation;
   };
@@ -121,7 +120,7 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
     let welcome: Service['welcome'];
     const server = await listen(settings, async (port, answerWith) => {
       const instance = { ...loaded, ...counted, port, logger, failuresPerMinute };
-      const served = await takeStage({ ...instance, lifetime, open, answerWith });
+      const served = await takeStage({ ...instance, lifetime, open, hurry: signal, answerWith });
       // Only now: keys that are shown once must not be made by a start that fails.
       if (served !== undefined) welcome = await welcomeOwner(loaded, served);
     });
@@ -139,8 +138,6 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
   } catch (error) {
     await lifetime.end();
     throw error;
-  } finally {
-    signal?.removeEventListener('abort', lifetime.giveUp);
   }
 }
 

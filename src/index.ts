@@ -3,5 +3,6 @@ export { openService, type Service, type Surroundings, type Welcome } from './co
 export { type LoadedSettings, loadSettings } from './config/load.ts';
 export { ConfigurationError, formatProblems } from './config/problems.ts';
 export { WrongSecrets } from './issuer/deployment.ts';
+export { VaultError } from './issuer/vault.ts';
 export { createLogger } from './server/logger.ts';
 export { StoreUnavailable } from './store/store.ts';

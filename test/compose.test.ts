@@ -111,6 +111,30 @@ describe('a try to serve that fails for good', () => {
   });
 });
 
+describe('a start that is told to wait no longer', () => {
+  it('answers 503 while Redis is away, and serves once it is there', async () => {
+    await init();
+    await redis.kill();
+    const stop = new AbortController();
+    const opening = openService(loaded, { logger, signal: stop.signal });
+    stop.abort();
+    service = await opening;
+    expect([await readiness('/livez'), await readiness(), await readiness('/v2/connections')]).toEqual([
+      200, 503, 503,
+    ]);
+    await redis.restart();
+    await until('it serves', async () => (await readiness()) === 200);
+  });
+
+  it('is like any other where there is nothing to wait for', async () => {
+    await init();
+    service = await openService(loaded, { logger, signal: AbortSignal.abort() });
+    await until('it serves', async () => (await readiness()) === 200);
+    const [{ stop }] = vi.mocked(openApp).mock.calls[0]!;
+    expect(stop.aborted).toBe(false);
+  });
+});
+
 it('a service that is closed ends what it has begun', async () => {
   await init();
   const opened = await openService(loaded, { logger });

@@ -13,8 +13,9 @@ export interface AuthorizedFetchOptions {
 export async function fetchAuthorized(
   { getToken, fetch }: AuthorizedFetchOptions,
   input: Input,
-  init: RequestInit = {},
+  given: RequestInit | null | undefined,
 ): Promise<Response> {
+  const init = given ?? {};
   const request = asRequest(input);
   const signal = init.signal ?? request?.signal;
   const send = (to: Input, token: string) => fetch(to, { ...init, headers: withToken(token, request, init) });

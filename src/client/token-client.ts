@@ -27,9 +27,9 @@ export interface TokenClientOptions extends TokenPurpose {
    * refuses the key: that is how a rotated key is picked up. White space around the key does not count.
    */
   readonly apiKey: ApiKey;
-  /** Milliseconds that a caller waits for its token while the service cannot be had; 10,000 by default. */
+  /** Milliseconds that a caller waits for its token while the service cannot be had: 0 to 2^31 - 1, 10,000 by default. */
   readonly patience?: number;
-  /** Milliseconds for one attempt: to read the key and have the service's answer; 5,000 by default. */
+  /** Milliseconds for one attempt, to read the key and have the service's answer: 1 to 2^31 - 1, 5,000 by default. */
   readonly timeout?: number;
   /** For token requests and for the client's own `fetch`; by default that of the platform. */
   readonly fetch?: typeof globalThis.fetch;
@@ -75,8 +75,8 @@ export function createTokenClient(options: TokenClientOptions): TokenClient {
   return {
     async getToken(request = {}) {
       checkNames(request, requestNames, 'a token request');
-      const { signal, rejected, ...purpose } = request;
-      return sourceFor(purpose).get({ signal, rejected });
+      const { signal, rejected } = request;
+      return sourceFor(request).get({ signal, rejected });
     },
     async fetch(input, init, purpose = {}) {
       checkNames(purpose, purposeNames, 'the purpose of a token');
@@ -100,6 +100,9 @@ function createSources(
   const quiet = createSharedPause(clock.monotonic);
   const sources = new Map<string, TokenSource>();
   checkKey(apiKey);
+  checkMilliseconds('patience', patience, 0);
+  checkMilliseconds('timeout', timeout, 1);
+  if (typeof fetch !== 'function') throw new TypeError('fetch has to be a function.');
   readParameters(options);
   return purpose => {
     const parameters = readParameters(purpose, options);
@@ -157,6 +160,12 @@ const optionNames = [
 function checkKey(apiKey: unknown): void {
   if (typeof apiKey === 'function' || (typeof apiKey === 'string' && apiKey.trim() !== '')) return;
   throw new TypeError('apiKey has to be the key string, or a function that gives it.');
+}
+
+/** Timers take as much as 2^31 - 1, and what is more for nothing at all. */
+function checkMilliseconds(name: string, value: unknown, least: number): void {
+  if (typeof value === 'number' && value >= least && value < 2 ** 31) return;
+  throw new TypeError(`${name} has to be milliseconds, from ${least} to ${2 ** 31 - 1}.`);
 }
 
 /** @throws {TypeError} where one is blank: to the service it would be none, and the token one for all that the key has */

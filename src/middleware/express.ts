@@ -117,6 +117,9 @@ function answerFault(res: ServerResponse, error: unknown): void {
     res.destroy();
     return;
   }
+  // What the route had said of its answer is not true of this one.
+  for (const name of res.getHeaderNames()) res.removeHeader(name);
+  res.setHeader('Cache-Control', 'no-store');
   res.statusCode = 500;
   res.end();
 }

@@ -122,8 +122,10 @@ function checkOptions(options: GuardOptions): void {
     throw new TypeError('audience: what tokens call this server');
   if (typeof apiKey !== 'function' && (typeof apiKey !== 'string' || apiKey.trim() === ''))
     throw new TypeError('apiKey: the key of this server, or a function that gives it');
-  if (!(maxStaleness >= 3 && maxStaleness <= 3600)) throw new TypeError('maxStaleness: 3 to 3600 seconds');
-  if (!(timeout >= 1 && timeout <= 60_000)) throw new TypeError('timeout: 1 to 60000 milliseconds');
+  if (!(typeof maxStaleness === 'number' && maxStaleness >= 3 && maxStaleness <= 3600))
+    throw new TypeError('maxStaleness: 3 to 3600 seconds');
+  if (!(Number.isInteger(timeout) && timeout >= 1 && timeout <= 60_000))
+    throw new TypeError('timeout: 1 to 60000 milliseconds, whole ones');
   if (stale !== undefined && !['refuse', 'introspect', 'accept'].includes(stale))
     throw new TypeError("stale: 'refuse', 'introspect' or 'accept'");
   if (tokenType !== undefined && !tokenTypes.includes(tokenType))

@@ -7,8 +7,7 @@
 export function parseUrl(text: string): URL | undefined {
   try {
     return new URL(text);
-  } catch (error) {
-    if (error instanceof TypeError) return undefined;
-    throw error;
+  } catch {
+    return undefined;
   }
 }

@@ -21,8 +21,6 @@ export interface ServiceLifetime extends Lifetime {
   closeLater(thing: { close(): Promise<void> }): void;
   /** Ends the answers that would never end. */
   endAnswers(): void;
-  /** Says that it is over, and waits for nothing. */
-  giveUp(): void;
   /** Ends everything else, and waits for it. */
   end(): Promise<void>;
 }
@@ -33,7 +31,7 @@ export function createLifetime(logger: Pick<Logger, 'fatal'>): ServiceLifetime {
   const open: { close(): Promise<void> }[] = [];
   let fail: (reason: unknown) => void;
   const failure = new Promise<never>((_, reject) => (fail = reject));
-  const tellOf = (error: unknown): void => {
+  const giveUp = (error: unknown): void => {
     logger.fatal({ err: error }, 'there is no serving, and no waiting for it: this does not heal by itself');
     fail(error);
   };
@@ -42,10 +40,9 @@ export function createLifetime(logger: Pick<Logger, 'fatal'>): ServiceLifetime {
     stop: stop.signal,
     running,
     failure,
-    watchOver: work => void running.push(work.catch(tellOf)),
+    watchOver: work => void running.push(work.catch(giveUp)),
     closeLater: thing => void open.unshift(thing),
     endAnswers: () => ending.abort(),
-    giveUp: () => stop.abort(),
     async end() {
       stop.abort();
       await Promise.allSettled(running);

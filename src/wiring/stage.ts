@@ -12,8 +12,10 @@ import { type ServiceLifetime, tryWithin } from './lifetime.ts';
 
 export interface StageOptions extends Omit<InstanceOptions, 'foundation' | keyof ServiceLifetime> {
   readonly lifetime: ServiceLifetime;
-  /** Opens the store. */
-  readonly open: () => Promise<Foundation>;
+  /** Opens the store. @param hurry ends the wait for one that is away */
+  readonly open: (hurry?: AbortSignal) => Promise<Foundation>;
+  /** Ends the first wait for the store, behind which the next one follows. */
+  readonly hurry: AbortSignal | undefined;
   /** Says who answers from now on. */
   readonly answerWith: (answer: Answer) => void;
 }
@@ -25,11 +27,11 @@ export interface StageOptions extends Omit<InstanceOptions, 'foundation' | keyof
  * @throws what no waiting heals
  */
 export async function takeStage(options: StageOptions): Promise<Foundation | undefined> {
-  const { open, lifetime } = options;
+  const { open, hurry, lifetime } = options;
   // Redis may take its time to say that it is away, and a probe is to see that this process lives.
   const late = setTimeout(() => answerWaiting('store_unavailable', options), patience);
   const waitOut = (error: unknown) => beginWaiting(error, options);
-  const foundation = await open()
+  const foundation = await open(hurry)
     .catch(waitOut)
     .finally(() => clearTimeout(late));
   if (foundation === undefined) {
@@ -50,7 +52,6 @@ const patience = 1000;
 /** @throws the error where no waiting heals it: an embedded store's, say */
 function beginWaiting(error: unknown, options: StageOptions): undefined {
   if (options.settings.redisUrl === undefined || !isPassing(error)) throw error;
-  if (options.lifetime.stop.aborted) return;
   options.logger.error(
     { err: error },
     'the store is away: until it is there, everything is answered with 503',
@@ -67,7 +68,7 @@ function answerWaiting(
 
 async function serveOnceOpen(options: StageOptions): Promise<void> {
   const { open, logger, lifetime } = options;
-  const foundation = await awaitFoundation(open, logger, lifetime.stop);
+  const foundation = await awaitFoundation(() => open(), logger, lifetime.stop);
   if (foundation !== undefined) await serveLater(foundation, options);
 }
 
@@ -83,7 +84,7 @@ async function serveLater(foundation: Foundation, options: StageOptions): Promis
 
 /** @returns what is served */
 async function serve(foundation: Foundation, epoch: string, options: StageOptions): Promise<Foundation> {
-  const { lifetime, open: _, answerWith, ...instance } = options;
+  const { lifetime, open: _, hurry: __, answerWith, ...instance } = options;
   const app = await tryWithin(lifetime, own =>
     openApp({ ...instance, ...own, foundation: { ...foundation, epoch } }),
   );

@@ -217,6 +217,13 @@ describe('each purpose', () => {
     expect(stage.calls).toEqual([]);
   });
 
+  it('is read from an object as it stands, with what it inherits', async () => {
+    const { getToken } = stage.client();
+    const inherited = await getToken(Object.create({ scope: 'a:read' }) as TokenRequest);
+    expect(await getToken({ scope: 'a:read' })).toBe(inherited);
+    expect(stage.calls.map(({ form }) => form['scope'])).toEqual(['a:read']);
+  });
+
   it('is forgotten where too many others were used since', async () => {
     const { getToken } = stage.client();
     await getToken({ audience: 'first' });
@@ -308,3 +315,20 @@ async function observe(promise: ReturnType<TokenClient['getToken']>) {
 async function expectFailure(promise: Promise<string>, expected: object): Promise<void> {
   await Promise.all([expect(promise).rejects.toMatchObject(expected), stage.advance(1)]);
 }
+
+describe('options that make no sense', () => {
+  it.each<[string, unknown]>([
+    ['patience', Infinity],
+    ['patience', -1],
+    ['patience', 'soon'],
+    ['timeout', Infinity],
+    ['timeout', 2 ** 31],
+    ['timeout', 0],
+    ['timeout', NaN],
+    ['timeout', '5000'],
+    ['fetch', 5],
+  ])('are refused: %s %j', (name, value) => {
+    expect(() => stage.client({ [name]: value })).toThrow(TypeError);
+    expect(() => stage.client({ [name]: value })).toThrow(name);
+  });
+});

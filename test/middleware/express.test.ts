@@ -92,6 +92,24 @@ describe('what is called next', () => {
     expect(rejections).toEqual([]);
   });
 
+  test('and throws when it has said what its answer will be, leaves nothing of that in the 500', async () => {
+    const console = told();
+    onTestFinished(() => console.mockRestore());
+    const mayRead = guard(connections);
+    const url = await serve((req, res) =>
+      mayRead(req, res, () => {
+        res.setHeader('Content-Length', 100);
+        res.setHeader('Cache-Control', 'public, max-age=3600');
+        res.setHeader('Set-Cookie', 'a=b');
+        throw fault;
+      }),
+    );
+    const response = await letIn(url);
+    expect([response.status, await response.text()]).toEqual([500, '']);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(response.headers.has('set-cookie')).toBe(false);
+  });
+
   test('and throws in the middle of its answer, leaves none that looks whole', async () => {
     const console = told();
     onTestFinished(() => console.mockRestore());

@@ -45,6 +45,17 @@ describe('the demand of a route', () => {
   });
 });
 
+test.each<[string, unknown]>([
+  ['timeout', 1500.5],
+  ['timeout', '1500'],
+  ['timeout', 0],
+  ['maxStaleness', '10'],
+  ['maxStaleness', 2],
+])('a guard takes no %s of %j', (name, value) => {
+  const options = { issuer: 'https://keys.example', audience: 'x', apiKey: 'y', [name]: value };
+  expect(() => createGuard(options)).toThrow(new RegExp(`^${name}: `));
+});
+
 test('a guard has no options but its own', () => {
   const options = { issuer: 'https://keys.example', audience: 'x', apiKey: 'y', maxStalenes: 60 };
   expect(() => createGuard(options)).toThrow(/^a guard has no maxStalenes;/);

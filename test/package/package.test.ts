@@ -59,6 +59,7 @@ describe('in an empty project', () => {
       [
         'ConfigurationError',
         'StoreUnavailable',
+        'VaultError',
         'WrongSecrets',
         'createLogger',
         'formatProblems',
