@@ -21,7 +21,7 @@ export interface Accounts {
   list(query: { cursor?: string; limit: number }): Promise<{ items: readonly Account[]; next?: string }>;
   /** Those that list this origin (or `*`), whatever else is true of them. */
   withOrigin(origin: string): AsyncGenerator<Account>;
-  /** Counts the changes of accounts that list origins, before or after: as far as they are made here. */
+  /** Counts what was changed here of the pages that may use an account's access key. */
   originChanges(): number;
   /** Makes the first owner, with an access key; in place of one that was not finished. */
   createOwner(id: string): Promise<{ account: Account; accessKey: CreatedKey }>;
@@ -53,8 +53,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const { store, records, clock, apiKeys } = options;
   let originChanges = 0;
   /** Also where it is not known whether the change took place. */
-  const noteOrigins = (...accounts: readonly Account[]): void => {
-    if (accounts.some(({ corsOrigins }) => corsOrigins.length > 0)) originChanges += 1;
+  const noteOrigins = (before: Account | undefined, after: Account | undefined): void => {
+    if (describeOpening(before) !== describeOpening(after)) originChanges += 1;
   };
   const find = async (id: string) => (isAccountName(id) ? records.get<Account>(recordName(id)) : undefined);
   const isOwner = async (id: string) => {
@@ -70,16 +70,11 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const written = await records
       .replace(recordName(after.id), before, after)
       .finally(() => noteOrigins(before.value, after));
-    if (written === undefined)
-      throw new Problem(
-        'conflict',
-        'The account was changed by somebody else at the same moment: read it again.',
-      );
+    if (written === undefined) throw changedMeanwhile();
     return written;
   };
   const endAccessKey = async ({ accessKey }: Account): Promise<void> => {
-    if (accessKey !== undefined && (await apiKeys.find(accessKey)) !== undefined)
-      await apiKeys.remove(accessKey);
+    if (accessKey !== undefined) await apiKeys.removeIfThere(accessKey);
   };
   const settle = async (stored: Stored<Account>): Promise<Stored<Account>> => {
     const { unsettled: _, ...account } = stored.value;
@@ -93,6 +88,22 @@ export function createAccounts(options: AccountsOptions): Accounts {
       await apiKeys.changeIfThere(accessKey, end);
     }
     return write(stored, account);
+  };
+  /** After a change that was to end an owner's role, and failed: whoever was faster may have ended it, or not. */
+  const stillAnOwner =
+    (id: string) =>
+    async (error: unknown): Promise<never> => {
+      if (await isOwner(id)) await addOwner(records, id);
+      throw error;
+    };
+  const forget = async (stored: Stored<Account>): Promise<void> => {
+    const { id } = stored.value;
+    await endAccessKey(stored.value);
+    // Whoever is given the name later must not own what this one owned.
+    await apiKeys.disown(id);
+    const remove = records.remove(recordName(id), stored);
+    if (!(await remove.finally(() => noteOrigins(stored.value, undefined)))) throw changedMeanwhile();
+    await delist(store, listingsOf(stored.value), () => findListings(id));
   };
   const findListings = async (id: string): Promise<readonly Listing[]> => {
     const stored = await find(id);
@@ -135,7 +146,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const account = checkAccount({ ...plainAccount(id, clock()), ...fields });
       if ((await find(id)) !== undefined) throw nameTaken();
       await announce(undefined, account);
-      const create = () => records.create(recordName(id), account).finally(() => noteOrigins(account));
+      const create = () =>
+        records.create(recordName(id), account).finally(() => noteOrigins(undefined, account));
       if (!(await writeListed(store, listingsOf(account), create))) throw nameTaken();
       if (administers(account)) await addOwner(records, id);
       return account;
@@ -153,11 +165,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const [old, fresh] = [listingsOf(before), listingsOf(after)];
       const written = await writeListed(store, listingsBeyond(fresh, old), () =>
         write(stored, ends ? { ...after, unsettled: true } : after),
-      ).catch(async (error: unknown) => {
-        // Whoever was faster may have taken the role away.
-        if (await isOwner(id)) await addOwner(records, id);
-        throw error;
-      });
+      ).catch(stillAnOwner(id));
       if (administers(after)) await addOwner(records, id);
       await delist(store, listingsBeyond(old, fresh), () => findListings(id));
       return ends ? settle(written) : written;
@@ -167,12 +175,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const stored = await get(id);
       await announce(stored.value, undefined);
       if (administers(stored.value)) await removeOwner(records, id, isOwner);
-      await endAccessKey(stored.value);
-      // Whoever is given the name later must not own what this one owned.
-      await apiKeys.disown(id);
-      const removed = await records.remove(recordName(id), stored).finally(() => noteOrigins(stored.value));
-      if (!removed) throw new Problem('conflict');
-      await delist(store, listingsOf(stored.value), () => findListings(id));
+      await forget(stored).catch(stillAnOwner(id));
     },
 
     async createAccessKey(id, announce) {
@@ -199,6 +202,11 @@ export function createAccounts(options: AccountsOptions): Accounts {
       return (await write(stored, without)).value;
     },
   };
+}
+
+/** All that makes a difference to the pages that may use its access key; the same where none may. */
+function describeOpening(account: Account | undefined): string {
+  return account?.accessKey === undefined ? '' : account.corsOrigins.join(' ');
 }
 
 /** An owner of an external provider has no way in, and counts for nobody. */
@@ -237,6 +245,13 @@ function accessKeyOf(account: string) {
 
 function nameTooLong(): Problem {
   return invalidValues([{ pointer: '/id', detail: 'A name has at most 400 bytes in UTF-8.' }]);
+}
+
+function changedMeanwhile(): Problem {
+  return new Problem(
+    'conflict',
+    'The account was changed by somebody else at the same moment: read it again.',
+  );
 }
 
 function nameTaken(): Problem {

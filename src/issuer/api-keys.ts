@@ -60,11 +60,13 @@ export interface ApiKeys {
   changeIfThere(id: string, change: KeyChange, options?: ChangeOptions): Promise<Stored<ApiKey> | undefined>;
   /** Ends the key and every token of it, and forgets it. @throws {Problem} `not_found` */
   remove(id: string, options?: ChangeOptions): Promise<void>;
+  /** As {@link ApiKeys.remove}; nothing where there is no such key. */
+  removeIfThere(id: string): Promise<void>;
   /** Takes every key from an account that is going. */
   disown(owner: string): Promise<void>;
   /** The active keys that list this origin (or `*`), page by page. */
   withOrigin(origin: string): AsyncGenerator<ApiKey>;
-  /** Counts the changes of keys that list origins, before or after: as far as they are made here. */
+  /** Counts what was changed here of the pages that may use a key: their origins, where they may use it, and when. */
   originChanges(): number;
   /** Every key, access keys included: for reports, at the speed of the store. */
   all(): AsyncGenerator<ApiKey>;
@@ -77,8 +79,8 @@ export interface ApiKeysOptions extends KeyListOptions {
 
 export function createApiKeys(given: ApiKeysOptions): ApiKeys {
   let originChanges = 0;
-  const noteOrigins: Workings['noteOrigins'] = (...keys) => {
-    if (keys.some(({ corsOrigins = [] }) => corsOrigins.length > 0)) originChanges += 1;
+  const noteOrigins: Workings['noteOrigins'] = (before, after) => {
+    if (describeOpening(before) !== describeOpening(after)) originChanges += 1;
   };
   const options: Workings = { ...given, noteOrigins };
   const find = (id: string) => options.records.get<ApiKey>(recordName(id));
@@ -96,7 +98,12 @@ export function createApiKeys(given: ApiKeysOptions): ApiKeys {
     list: query => listKeys(query, options),
     change: (id, change, how = {}) => requireKey(changeKey(id, change, how, options)),
     changeIfThere: (id, change, how = {}) => changeKey(id, change, how, options),
-    remove: (id, how = {}) => removeKey(id, how, options),
+    async remove(id, how = {}) {
+      if (!(await removeKey(id, how, options))) throw noSuchKey();
+    },
+    async removeIfThere(id) {
+      await removeKey(id, {}, options);
+    },
     disown: owner => disown(owner, options),
     withOrigin: origin => keysWithOrigin(origin, options),
     originChanges: () => originChanges,
@@ -106,7 +113,14 @@ export function createApiKeys(given: ApiKeysOptions): ApiKeys {
 
 interface Workings extends ApiKeysOptions {
   /** To be called when a key was written, also where that is not known. */
-  readonly noteOrigins: (...keys: readonly ApiKey[]) => void;
+  readonly noteOrigins: (before: ApiKey | undefined, after: ApiKey) => void;
+}
+
+/** All that makes a difference to the pages that may use it; the same for all keys that no page may use. */
+function describeOpening(key: ApiKey | undefined): string {
+  if (key === undefined || key.status !== 'active' || (key.corsOrigins ?? []).length === 0) return '';
+  const { corsOrigins, feature, allowedControllers, notBefore, expiresAt } = key;
+  return JSON.stringify([corsOrigins, feature, allowedControllers, notBefore, expiresAt]);
 }
 
 /** That the key has its newest secret; of one without any, that it is there. */
@@ -158,7 +172,7 @@ async function insertKey(
   const now = clock();
   const key: ApiKey = { ...made, version: 1, createdAt: now, updatedAt: now };
   await announce?.(key);
-  const write = () => records.create(recordName(key.id), key).finally(() => noteOrigins(key));
+  const write = () => records.create(recordName(key.id), key).finally(() => noteOrigins(undefined, key));
   if (!(await writeListed(store, listingsOf(key), write))) throw new Error('a random UUID came twice');
   return key;
 }
@@ -209,15 +223,20 @@ async function findListings(id: string, { records }: ApiKeysOptions): Promise<re
   return stored === undefined ? [] : listingsOf(stored.value);
 }
 
-/** Ended first, forgotten then: whatever happens in between, it is dead. Whoever changes it meanwhile changes nothing. */
-async function removeKey(id: string, how: ChangeOptions, options: Workings): Promise<void> {
+/**
+ * Ended first, forgotten then: whatever happens in between, it is dead. Whoever changes it meanwhile changes nothing.
+ *
+ * @returns whether it was there
+ */
+async function removeKey(id: string, how: ChangeOptions, options: Workings): Promise<boolean> {
   const { store, records, clock } = options;
   const end: KeyChange = key => ({ ...key, status: 'revoked', version: key.version + 1, updatedAt: clock() });
   for (let attempt = 0; attempt < 20; attempt += 1) {
-    const ended = await requireKey(changeKey(id, end, attempt === 0 ? how : {}, options));
+    const ended = await changeKey(id, end, attempt === 0 ? how : {}, options);
+    if (ended === undefined) return false;
     if (!(await records.remove(recordName(id), ended))) continue;
     await delist(store, listingsOf(ended.value), () => findListings(id, options));
-    return;
+    return true;
   }
   throw new StoreUnavailable('the key is being changed by others again and again');
 }

@@ -2,15 +2,20 @@
 
 /** The bytes behind the text, as lenient readers see them: what is of neither alphabet is passed over, padding too. */
 export function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = decodeBinary(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let place = 0; place < binary.length; place += 1) bytes[place] = binary.charCodeAt(place);
+  return bytes;
+}
+
+/** As {@link decodeBase64}, each byte a character: the text where it is ASCII, at a fraction of the cost. */
+export function decodeBinary(text: string): string {
   const plain = text
     .replaceAll('-', '+')
     .replaceAll('_', '/')
     .replaceAll(/[^A-Za-z0-9+/]/g, '');
   const whole = plain.length % 4 === 1 ? plain.slice(0, -1) : plain;
-  const binary = atob(whole);
-  const bytes = new Uint8Array(binary.length);
-  for (let place = 0; place < binary.length; place += 1) bytes[place] = binary.charCodeAt(place);
-  return bytes;
+  return atob(whole);
 }
 
 /** Canonical: no padding, unused bits zero. */

@@ -1,6 +1,6 @@
 /** The service as a Koa application: the onion, and the table of its routes, to be read from top to bottom. */
 import Router from '@koa/router';
-import Koa, { type Middleware } from 'koa';
+import Koa from 'koa';
 import type { Logger } from 'pino';
 import type { Demand } from '../access/decide.ts';
 import type { DoorGuard } from '../access/doors.ts';
@@ -43,6 +43,7 @@ import {
   createServerMetadata,
   type DiscoveryOptions,
 } from './routes/well-known.ts';
+import { securityHeaders } from './security-headers.ts';
 import { refuseUnrouted } from './unrouted.ts';
 
 export interface AppServices extends AdminServices, DiscoveryOptions {
@@ -135,9 +136,3 @@ function isOfConnection(error: unknown): boolean {
     /^(?:HPE_|ECONNRESET$|EPIPE$|ERR_STREAM_PREMATURE_CLOSE$)/.test(String(error.code))
   );
 }
-
-const securityHeaders: Middleware = (ctx, next) => {
-  ctx.set('X-Content-Type-Options', 'nosniff');
-  ctx.set('Referrer-Policy', 'no-referrer');
-  return next();
-};

@@ -7,6 +7,7 @@ import { createErrorHandler } from './error-handler.ts';
 import { listen } from './http-server.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createMetricsRoute } from './routes/metrics.ts';
+import { securityHeaders } from './security-headers.ts';
 import { refuseUnrouted } from './unrouted.ts';
 
 export interface ServedMetrics {
@@ -39,6 +40,7 @@ function createMetricsApp(route: AppMiddleware, logger: Logger): Koa<AppState> {
   const app = new Koa<AppState>();
   const router = new Router<AppState>({ sensitive: true, strict: true });
   router.get('/metrics', route);
+  app.use(securityHeaders);
   app.use(createErrorHandler(logger));
   app.use(router.routes());
   app.use(refuseUnrouted);

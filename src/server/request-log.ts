@@ -26,8 +26,14 @@ export function createRequestLog(
       const write = () => {
         const milliseconds = performance.now() - startedAt;
         const failure = ctx.state.failure ?? denialIn(ctx.state);
-        const { method, status, _matchedRoute: route } = ctx as typeof ctx & { _matchedRoute?: string };
-        metrics.count({ method, route, status, seconds: milliseconds / 1000, code: failure?.code });
+        const { method, status } = ctx;
+        metrics.count({
+          method,
+          route: routeOf(ctx),
+          status,
+          seconds: milliseconds / 1000,
+          code: failure?.code,
+        });
         if (logger.isLevelEnabled('info')) logger.info(describe(ctx, milliseconds, failure), 'request');
       };
       // An answer that streams is told of when it is through.
@@ -35,6 +41,12 @@ export function createRequestLog(
       else write();
     }
   };
+}
+
+/** As the table of routes spells it, or names it where it is a pattern. */
+function routeOf(ctx: object): string | undefined {
+  const { _matchedRouteName: name, _matchedRoute: path } = ctx as Readonly<Record<string, unknown>>;
+  return [name, path].find(text => typeof text === 'string');
 }
 
 /** The address with every secret cut out: known parameters, and whatever looks like a key or a token. */

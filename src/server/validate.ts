@@ -1,4 +1,4 @@
-/** Schemas at work: a body or a query is of its type, or its faults are named at once, a hundred at most. */
+/** Schemas at work: a body or a query is of its type, or its faults are named at once, a hundred of a kind at most. */
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { type Static, type TLiteral, type TObject, type TSchema, type TUnion, Type } from 'typebox';
@@ -48,7 +48,7 @@ export function compileQuerySchema<T extends TSchema>(schema: T) {
     const parameters = [...new URLSearchParams(querystring)];
     const value = Object.fromEntries(parameters);
     const isValid = validate(value);
-    const faults = [...findDoubled(parameters), ...describeAll(validate.errors ?? [])];
+    const faults = [...findDoubled(parameters).slice(0, mostFaults), ...describeAll(validate.errors ?? [])];
     if (isValid && faults.length === 0) return value;
     throw invalidValues(faults, 'malformed_request');
   };

@@ -279,6 +279,9 @@ export const everywhere: Outcome[] = [
       ['percent-encoded', token => `Bearer ${token.replaceAll('.', '%2e')}`],
       ['within Basic whose padding is percent-encoded', token => basic(`a:${token}`).replaceAll('=', '%3D')],
       ['within Basic that a lenient reader reads', token => basic(`:${token}`).replaceAll(/.{30}/g, '$&~')],
+      ['within Basic within Basic', token => basic(Buffer.from(`a:${token}`).toString('base64'))],
+      ['in base64 behind a name', token => `Custom token=${Buffer.from(`u:${token}`).toString('base64')}`],
+      ['in base64 behind a dash', token => `Custom x-${Buffer.from(`u:${token}`).toString('base64url')}`],
       ['behind words', token => `Bearer v1.token.${token}`],
     ] satisfies [string, (token: string) => string][]
   ).map(([dress, dressed]): Outcome => [

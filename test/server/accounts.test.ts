@@ -378,6 +378,21 @@ describeOnEachStore('accounts', store => {
     });
   });
 
+  test('ends with its access key, also where somebody ends that at the same moment', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const { id } = await createWithKey({ role: 'owner' });
+      const [whole, key] = await Promise.all([
+        service.admin('DELETE', pathOf(id)),
+        service.admin('DELETE', `${pathOf(id)}/access-key`),
+      ]);
+      const left = (await service.admin('GET', pathOf(id))).status;
+      // Whoever is told that there is no such account is to find none.
+      expect([[204, 404].includes(whole.status) ? 404 : 200, whole.status === 404]).toEqual([left, false]);
+      expect([204, 404, 409]).toContain(key.status);
+      if (left === 200) expect((await service.admin('DELETE', pathOf(id))).status).toBe(204);
+    }
+  });
+
   describe('the last owner', () => {
     test.each<[string, string, object | undefined]>([
       ['is not deleted', 'DELETE', undefined],

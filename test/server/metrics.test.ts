@@ -45,6 +45,7 @@ describeOnEachStore('/metrics', store => {
     expect((await read({ authorization: 'Bearer nonsense' })).status).toBe(401);
     expect((await service.exchange('kt_nonsense')).status).toBe(401);
     expect((await fetch(`${service.url}/nowhere`)).status).toBe(404);
+    expect((await fetch(`${service.url}/auth/verify/envoy/nowhere`)).status).toBe(403);
     const after = await scrape(service.url);
     const gained = (name: string) => (after.get(name) ?? 0) - (before.get(name) ?? 0);
     expect(gained(answersOf('POST', '/oauth/token', 200))).toBe(1);
@@ -52,6 +53,7 @@ describeOnEachStore('/metrics', store => {
     expect(gained(answersOf('GET', '/v2/connections/:ref', 404))).toBe(1);
     expect(gained(answersOf('GET', '/v2/connections/:ref', 401))).toBe(1);
     expect(gained(answersOf('GET', 'none', 404))).toBe(1);
+    expect(gained(answersOf('GET', '/auth/verify/envoy', 403))).toBe(1);
     expect(gained('keyturn_refusals_total{code="token_invalid"}')).toBe(1);
     expect(gained('keyturn_refusals_total{code="invalid_client"}')).toBe(1);
   });
@@ -140,9 +142,11 @@ describe('while there is no deployment', () => {
     const service = closeLater(await openService(loaded, { logger }));
     const main = `http://127.0.0.1:${service.port}`;
     expect((await fetch(`${main}/readyz`)).status).toBe(503);
+    for (const path of ['/livez', '/readyz', '/oauth/token'])
+      expect((await fetch(main + path)).headers.get('x-content-type-options')).toBe('nosniff');
     const samples = await scrape(which === 'own' ? `http://127.0.0.1:${own}` : main);
-    expect(samples.get(answersOf('GET', 'none', 503))).toBe(1);
-    expect(samples.get('keyturn_refusals_total{code="not_initialised"}')).toBe(1);
+    expect(samples.get(answersOf('GET', 'none', 503))).toBe(3);
+    expect(samples.get('keyturn_refusals_total{code="not_initialised"}')).toBe(2);
     expect(samples.get('keyturn_ready')).toBe(0);
   });
 });

@@ -254,6 +254,7 @@ describeOnEmbeddedStore('every answer', store => {
   test('while the store is away', async () => {
     const app = createWaitingApp('store_unavailable', {
       logger: createLogger('silent', { write: () => undefined }),
+      settings: { trustedProxies: [] },
       metrics: { count: () => undefined },
       metricsRoute: undefined,
     });

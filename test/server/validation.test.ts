@@ -52,6 +52,14 @@ describeOnEmbeddedStore('a body that is not right', store => {
     },
   );
 
+  test('in a query is not told of each of hundreds that stand twice', async () => {
+    const query = Array.from({ length: 400 }, (_, at) => `q${at}=1&q${at}=2`).join('&');
+    const response = await service.admin('GET', `/admin/keys?${query}`);
+    expect(response.status).toBe(400);
+    const { errors } = (await response.json()) as { errors: unknown[] };
+    expect(errors.length).toBeLessThanOrEqual(200);
+  });
+
   test('in a query is told with what may stand there', async () => {
     const detailOf = async (query: string) => {
       const response = await service.admin('GET', `/admin/keys?${query}`);

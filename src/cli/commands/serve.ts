@@ -1,6 +1,7 @@
 /** `keyturn serve`: runs the service until it is told to stop. */
 import { once } from 'node:events';
 import type { Command } from 'commander';
+import { exitCodes } from '../exit-codes.ts';
 import { say, type Terminal } from '../terminal.ts';
 import { welcomeText } from '../welcome.ts';
 
@@ -13,7 +14,7 @@ export function addServeCommand(program: Command, terminal: Terminal): void {
 
 async function serve(terminal: Terminal): Promise<void> {
   const asked = new AbortController();
-  const stopped = askedToStop().then(() => asked.abort());
+  const stopped = askedToStop(asked);
   // A service is much to load, and the other commands need none of it.
   const [{ openService }, { loadSettings }, { createLogger }] = await Promise.all([
     import('../../compose.ts'),
@@ -34,10 +35,16 @@ async function serve(terminal: Terminal): Promise<void> {
   }
 }
 
+/** Milliseconds. */
+const longestEnd = 9500;
+
 /** The first signal asks, even if it comes while we start; a second one ends the process at once, as signals do. */
-async function askedToStop(): Promise<void> {
+async function askedToStop(asked: AbortController): Promise<void> {
   const heard = new AbortController();
   const { signal } = heard;
   await Promise.race([once(process, 'SIGTERM', { signal }), once(process, 'SIGINT', { signal })]);
   heard.abort();
+  asked.abort();
+  // Where Redis says nothing any more, taking leave of it takes its time, too, after all that was in flight.
+  setTimeout(() => process.exit(exitCodes.ok), longestEnd).unref();
 }

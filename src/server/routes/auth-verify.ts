@@ -26,6 +26,7 @@ export function addAuthVerifyRoutes(router: Router<AppState>, options: AuthVerif
   router.all(nginxPath, verify);
   // Envoy asks with the method of the request itself, and puts its path behind ours.
   router.all(
+    '/auth/verify/envoy',
     envoyPath,
     createVerify(ctx => forwardAuth.describe(ctx.method, ctx.url.replace(envoyPath, '')), options),
   );
