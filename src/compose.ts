@@ -109,8 +109,8 @@ export async function openService(loaded: LoadedSettings, surroundings: Surround
   const { logger, signal, failuresPerMinute = 12_000 } = surroundings;
   const lifetime = createLifetime(logger);
   const open = async (hurry?: AbortSignal) => {
-    const signals = hurry === undefined ? [lifetime.stop] : [lifetime.stop, hurry];
-    const foundation = await openFoundation(settings, { ...surroundings, signal: AbortSignal.any(signals) });
+    const until = hurry === undefined ? lifetime.stop : AbortSignal.any([lifetime.stop, hurry]);
+    const foundation = await openFoundation(settings, { ...surroundings, signal: until });
     lifetime.closeLater(foundation.store);
     return foundation;
   };
