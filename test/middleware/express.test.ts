@@ -68,7 +68,11 @@ describe('a fault of the guard', () => {
 });
 
 describe('what is called next', () => {
-  const told = () => vi.spyOn(console, 'error').mockImplementation(() => undefined);
+  const told = () => {
+    const spy = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    onTestFinished(() => spy.mockRestore());
+    return spy;
+  };
   const letIn = (url: string) => fetch(url, { headers: { authorization: `Bearer ${service.mint()}` } });
   const fault = new Error('the database is away');
 
@@ -82,7 +86,6 @@ describe('what is called next', () => {
     ['rejects', () => Promise.reject(fault)],
   ])('and %s, is called no second time: the answer is 500, and the console is told', async (_, fail) => {
     const console = told();
-    onTestFinished(() => console.mockRestore());
     const next = vi.fn(fail);
     const mayRead = guard(connections);
     const url = await serve((req, res) => mayRead(req, res, next));
@@ -93,8 +96,7 @@ describe('what is called next', () => {
   });
 
   test('and throws when it has said what its answer will be, leaves nothing of that in the 500', async () => {
-    const console = told();
-    onTestFinished(() => console.mockRestore());
+    told();
     const mayRead = guard(connections);
     const url = await serve((req, res) =>
       mayRead(req, res, () => {
@@ -112,7 +114,6 @@ describe('what is called next', () => {
 
   test('and throws in the middle of its answer, leaves none that looks whole', async () => {
     const console = told();
-    onTestFinished(() => console.mockRestore());
     const mayRead = guard(connections);
     const url = await serve((req, res) =>
       mayRead(req, res, () => {
@@ -127,7 +128,6 @@ describe('what is called next', () => {
 
   test('and throws in Express, is heard by its error handlers', async () => {
     const console = told();
-    onTestFinished(() => console.mockRestore());
     const heard: unknown[] = [];
     const app = express().get('/', guard(connections), () => {
       throw fault;

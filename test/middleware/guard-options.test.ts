@@ -1,6 +1,6 @@
-/** What a route asks is checked when the server starts: one that is mistyped would be guarded otherwise than it says. */
+/** What a guard is given, and what a route asks, is checked when the server starts: mistyped, it would be guarded otherwise than it says. */
 import { describe, expect, test } from 'vitest';
-import { readDemand, type RouteDemand } from '../../src/middleware/guard-options.ts';
+import { type GuardOptions, readDemand, type RouteDemand } from '../../src/middleware/guard-options.ts';
 import { createGuard } from '../../src/middleware/koa.ts';
 
 const demand: RouteDemand = { controller: 'Shop.Orders', scope: 'orders:read' };
@@ -45,15 +45,41 @@ describe('the demand of a route', () => {
   });
 });
 
-test.each<[string, unknown]>([
-  ['timeout', 1500.5],
-  ['timeout', '1500'],
-  ['timeout', 0],
-  ['maxStaleness', '10'],
-  ['maxStaleness', 2],
-])('a guard takes no %s of %j', (name, value) => {
-  const options = { issuer: 'https://keys.example', audience: 'x', apiKey: 'y', [name]: value };
-  expect(() => createGuard(options)).toThrow(new RegExp(`^${name}: `));
+test.each<[string, object]>([
+  ['issuer', { issuer: 'keys.example' }],
+  ['issuer', { issuer: 'https://user:pass@keys.example' }],
+  ['issuer', { issuer: 'file:///keys' }],
+  ['issuer', { issuer: 'https://keys.example/' }],
+  ['issuer', { issuer: 'https://keys.example/path/' }],
+  ['issuer', { issuer: 'https://KEYS.example' }],
+  ['issuer', { issuer: undefined }],
+  ['url', { url: 'https://keys.example?x=1' }],
+  ['url', { url: 'keys' }],
+  ['url', { url: 'https://keys.example/ ' }],
+  ['audience', { audience: '' }],
+  ['apiKey', { apiKey: ' ' }],
+  ['apiKey', { apiKey: undefined }],
+  ['maxStaleness', { maxStaleness: 2 }],
+  ['maxStaleness', { maxStaleness: Number.NaN }],
+  ['maxStaleness', { maxStaleness: '10' }],
+  ['timeout', { timeout: 0 }],
+  ['timeout', { timeout: 1500.5 }],
+  ['timeout', { timeout: '1500' }],
+  ['stale', { stale: 'ignore' }],
+  ['listen', { listen: false }],
+  ['tokenType', { tokenType: 'jwt' }],
+  ['resourceMetadata', { resourceMetadata: '/.well-known/oauth-protected-resource' }],
+  ['resourceMetadata', { resourceMetadata: 'file:///metadata' }],
+  ['resourceMetadata', { resourceMetadata: 'https://shop.example/"' }],
+  ['resourceMetadata', { resourceMetadata: 'https://shop.example/\\' }],
+  ['resourceMetadata', { resourceMetadata: 'https://shop.example/\r\nX: y' }],
+  ['resourceMetadata', { resourceMetadata: 'https://shöp.example' }],
+  ['resourceMetadata', { resourceMetadata: 5 }],
+])('a wrong %s is told where it stands: %o', (name, wrong) => {
+  const options = { issuer: 'https://keys.example', audience: 'a', apiKey: 'a key', ...wrong };
+  expect(() => createGuard(options as GuardOptions)).toThrow(
+    expect.objectContaining({ name: 'TypeError', message: expect.stringContaining(`${name}:`) }),
+  );
 });
 
 test('a guard has no options but its own', () => {

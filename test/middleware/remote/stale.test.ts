@@ -7,7 +7,7 @@ import { createGuard } from '../../../src/middleware/fetch.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { startService, type TestService } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
-import { connections, type Guarded, guardInTest, openGuarded } from './guarded.ts';
+import { connections, type Guarded, guardInTest } from './guarded.ts';
 import {
   answerEvents,
   answerJson,
@@ -224,40 +224,6 @@ describe('introspection', () => {
     expect(await guarded.askWith(`${service.mint().slice(0, -6)}AAAAAA`)).toBe('401 token_invalid');
     expect(service.asked(path, from)).toEqual([]);
   });
-});
-
-test.each<[string, object]>([
-  ['issuer', { issuer: 'keys.example' }],
-  ['issuer', { issuer: 'https://user:pass@keys.example' }],
-  ['issuer', { issuer: 'file:///keys' }],
-  ['issuer', { issuer: 'https://keys.example/' }],
-  ['issuer', { issuer: 'https://keys.example/path/' }],
-  ['issuer', { issuer: 'https://KEYS.example' }],
-  ['issuer', { issuer: undefined }],
-  ['url', { url: 'https://keys.example?x=1' }],
-  ['url', { url: 'keys' }],
-  ['url', { url: 'https://keys.example/ ' }],
-  ['audience', { audience: '' }],
-  ['apiKey', { apiKey: ' ' }],
-  ['apiKey', { apiKey: undefined }],
-  ['maxStaleness', { maxStaleness: 2 }],
-  ['maxStaleness', { maxStaleness: Number.NaN }],
-  ['timeout', { timeout: 0 }],
-  ['stale', { stale: 'ignore' }],
-  ['listen', { listen: false }],
-  ['tokenType', { tokenType: 'jwt' }],
-  ['resourceMetadata', { resourceMetadata: '/.well-known/oauth-protected-resource' }],
-  ['resourceMetadata', { resourceMetadata: 'file:///metadata' }],
-  ['resourceMetadata', { resourceMetadata: 'https://shop.example/"' }],
-  ['resourceMetadata', { resourceMetadata: 'https://shop.example/\\' }],
-  ['resourceMetadata', { resourceMetadata: 'https://shop.example/\r\nX: y' }],
-  ['resourceMetadata', { resourceMetadata: 'https://shöp.example' }],
-  ['resourceMetadata', { resourceMetadata: 5 }],
-])('a wrong %s is told where it stands: %o', (name, wrong) => {
-  const options = { issuer: 'https://keys.example', audience: 'a', apiKey: 'a key', ...wrong };
-  expect(() => openGuarded(options as Parameters<typeof openGuarded>[0])).toThrow(
-    expect.objectContaining({ name: 'TypeError', message: expect.stringContaining(`${name}:`) }),
-  );
 });
 
 test('the address of metadata of its own stands in the challenges of a server', async () => {
